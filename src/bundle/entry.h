@@ -1,0 +1,48 @@
+// The two messages of a tensor bundle's index (TensorFlow tensor_bundle.proto), decoded in place.
+#ifndef FASTCKPT_BUNDLE_ENTRY_H_
+#define FASTCKPT_BUNDLE_ENTRY_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.h"
+#include "coding/ordered.h"
+
+namespace fastckpt::bundle {
+
+// BundleHeaderProto, the value of the empty key.
+struct Header {
+  std::int32_t num_shards = 0;
+  // Byte order of the data shards; the index itself is always little-endian.
+  bool big_endian = false;
+  // VersionDef; all zero when the file predates it (September 2016).
+  std::int32_t producer = 0;
+  std::int32_t min_consumer = 0;
+  std::vector<std::int32_t> bad_consumers;
+};
+
+// False when the bytes are no BundleHeaderProto or name an unknown byte order.
+bool DecodeHeader(ByteView value, Header* header);
+
+// BundleEntryProto. `dims` and `extents` are appended to and never cleared, so that a caller can
+// collect those of many entries in one vector each.
+struct EntryFields {
+  std::int32_t dtype = 0;
+  bool unknown_rank = false;
+  std::int32_t shard_id = 0;
+  std::int64_t offset = 0;
+  std::int64_t size = 0;
+  std::uint32_t masked_crc = 0;
+  std::uint64_t num_dims = 0;
+  // Number of TensorSliceProtos; each appends one Extent for each of its dimensions.
+  std::uint64_t num_slices = 0;
+};
+
+// False when the bytes are no BundleEntryProto. Slices must have as many extents as the shape has
+// dimensions.
+bool DecodeEntry(ByteView value, EntryFields* fields, std::vector<std::int64_t>* dims,
+                 std::vector<coding::Extent>* extents);
+
+}  // namespace fastckpt::bundle
+
+#endif  // FASTCKPT_BUNDLE_ENTRY_H_

@@ -1,0 +1,44 @@
+#include "tensor/variants.h"
+
+#include "coding/fixed.h"
+#include "coding/varint.h"
+#include "crc/crc32c.h"
+
+namespace fastckpt::tensor {
+namespace {
+
+constexpr std::size_t kChecksumSize = 4;
+
+}  // namespace
+
+VariantLayout ParseVariants(ByteView stored, std::uint64_t count, bool verify) {
+  VariantLayout layout;
+  layout.error = VariantError::kRecords;
+  // Every record has a size of at least one byte and a checksum.
+  if (count > stored.size() / (1 + kChecksumSize)) return layout;
+  layout.records.reserve(static_cast<std::size_t>(count));
+  const std::uint8_t* p = stored.data();
+  const std::uint8_t* const end = p + stored.size();
+  bool checksums_match = true;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    std::uint64_t size;
+    p = coding::DecodeVarint64(p, end, &size);
+    if (p == nullptr) return layout;
+    const auto left = static_cast<std::uint64_t>(end - p);
+    if (left < kChecksumSize || size > left - kChecksumSize) return layout;
+    const auto record_size = static_cast<std::size_t>(size);
+    layout.records.emplace_back(p, record_size);
+    if (verify) {
+      layout.crc = crc::Extend(layout.crc, &size, sizeof size);
+      layout.crc = crc::Extend(layout.crc, p, record_size);
+      checksums_match &= crc::Unmask(coding::LoadFixed32(p + record_size)) == layout.crc;
+      layout.crc = crc::Extend(layout.crc, p + record_size, kChecksumSize);
+    }
+    p += record_size + kChecksumSize;
+  }
+  if (p != end) return layout;
+  layout.error = checksums_match ? VariantError::kNone : VariantError::kRecordChecksum;
+  return layout;
+}
+
+}  // namespace fastckpt::tensor
