@@ -1,0 +1,116 @@
+"""From a path to an open checkpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from fastckpt.checkpoint.options import check_options
+from fastckpt.checkpoint.reader import Checkpoint
+from fastckpt.errors import CheckpointNotFoundError, UnsupportedError
+from fastckpt.progress import ProgressLike
+from fastckpt.storage import Location, locate
+
+# A directory's writer may delete its latest checkpoint between reading the state and opening it.
+_MAX_OPENS = 8
+
+
+def open_checkpoint(
+    path: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+    *,
+    verify: Literal["lazy", "eager", "off"] = "lazy",
+    backend: Literal["auto", "mmap", "pread", "direct"] = "auto",
+    on_damage: Literal["raise", "skip"] = "raise",
+    num_threads: int | None = None,
+) -> Checkpoint:
+    """Open a checkpoint for reading.
+
+    Parameters
+    ----------
+    path : str, bytes or PathLike
+        A prefix; any file of a checkpoint; a directory with a ``checkpoint`` state file (its
+        latest checkpoint); a SavedModel directory. A prefix wins over a directory of that name.
+    verify : {"lazy", "eager", "off"}
+        When checksums of tensors are compared: before the first byte is handed out, all at open,
+        or never. Those of index blocks always are.
+    backend : {"auto", "mmap", "pread"}
+        Map the shards, or read them; "auto" maps except on network file systems.
+    on_damage : {"raise", "skip"}
+        Raise when a block of the index is damaged, or open what is intact and list the rest in
+        ``Checkpoint.damage``.
+    num_threads : int, optional
+        Threads for large reads; default ``FASTCKPT_NUM_THREADS`` or ``min(8, available CPUs)``.
+
+    Returns
+    -------
+    Checkpoint
+
+    Raises
+    ------
+    CheckpointNotFoundError
+        No checkpoint there; the message says what was found and what to pass.
+    DataLossError
+        The index is damaged.
+    InvalidArgumentError
+        The path is something else, or an option is wrong.
+    UnsupportedError
+        A URL, or a format that is known and not supported.
+    LimitExceededError
+        The index claims more memory than its size justifies.
+
+    Notes
+    -----
+    Costs one pass over the index, about 30 ns a tensor; no tensor data is read unless
+    ``verify="eager"``. A missing shard is an error only for the tensors in it.
+
+    Examples
+    --------
+    >>> import fastckpt
+    >>> ckpt = fastckpt.open("python/fastckpt/golden/linear/model.ckpt")  # doctest: +SKIP
+    """
+    options = check_options(verify, backend, on_damage, num_threads)
+    for attempt in range(_MAX_OPENS):
+        location = locate(path)
+        if location.kind == "v1":
+            raise UnsupportedError(
+                f"{location.prefix!r} is a V1 checkpoint; V1 is not supported yet",
+                path=location.prefix,
+            )
+        try:
+            return Checkpoint(location.prefix, options)
+        except CheckpointNotFoundError:
+            if attempt + 1 == _MAX_OPENS or not _has_moved_on(path, location):
+                raise
+    raise AssertionError("unreachable")
+
+
+def load(
+    path: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+    names: Iterable[str] | None = None,
+    *,
+    progress: ProgressLike = None,
+    **options: Any,
+) -> dict[str, NDArray[Any]]:
+    """Open a checkpoint and read tensors into memory.
+
+    Parameters
+    ----------
+    path, **options
+        As for :func:`fastckpt.open`.
+    names, progress
+        As for :meth:`Checkpoint.load`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Owned, writable arrays.
+    """
+    with open_checkpoint(path, **options) as checkpoint:
+        return checkpoint.load(names, progress=progress)
+
+
+def _has_moved_on(path: Any, location: Location) -> bool:
+    return location.origin == "state" and locate(path) != location

@@ -1,0 +1,96 @@
+"""The binding: buffers, scalars and errors between Python and the C++ core, and nothing else."""
+from cpython.buffer cimport PyBuffer_FillInfo, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_CheckSignals
+from cython.operator cimport dereference as deref
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libcpp.memory cimport shared_ptr
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+from cpp cimport (
+    ActiveKernel, Arena, Backend, DamagedRange, Entry, Error, Extend, Index, IsNormal, IsPlain,
+    Kernels, kInlineBytes, LoadPlan, milliseconds, NeedsNormalising, ParseStrings, Placement,
+    Reader, ReaderOptions, ResetThreadPoolAfterFork, ShapeView, Source, StoredBytes,
+    string_view, StringError, StringLayout, SwapUnit, ToPython, Transfer, TransferFailure,
+    TransferJob, TransferOptions,
+)
+
+import numpy as np
+
+from fastckpt.errors import UnsupportedError
+
+cdef extern from "Python.h":
+    const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
+    object PyUnicode_DecodeUTF8(const char*, Py_ssize_t, const char*)
+    object PyUnicode_DecodeFSDefaultAndSize(const char*, Py_ssize_t)
+    object PyBytes_FromStringAndSize(const char*, Py_ssize_t)
+    object PyObject_CallFunctionObjArgs(object, ...)
+    object PyLong_FromLongLong(long long)
+    object PyTuple_New(Py_ssize_t)
+    int PyTuple_SetItem(object, Py_ssize_t, PyObject*) except -1
+    void Py_INCREF(object)
+    int PyGC_Disable()
+    int PyGC_Enable()
+    ctypedef struct PyObject:
+        pass
+
+cdef object ndarray = np.ndarray
+
+# Below this, releasing the GIL costs more than holding it.
+cdef uint64_t RELEASE_BYTES = 64 << 10
+
+
+def crc_kernels():
+    """Name of each CRC kernel in this binary that this machine supports, fastest first."""
+    cdef size_t i
+    kernels = Kernels()
+    return [kernels[i].name.decode() for i in range(kernels.size()) if kernels[i].supported()]
+
+
+def crc_kernel():
+    """Name of the CRC kernel in use."""
+    return ActiveKernel().name.decode()
+
+
+def crc32c(data, uint32_t crc=0):
+    """CRC-32C of a contiguous buffer, continuing from the finished value `crc`."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(data, &view, 0)
+    try:
+        with nogil:
+            crc = Extend(crc, view.buf, <size_t>view.len)
+    finally:
+        PyBuffer_Release(&view)
+    return crc
+
+
+def reset_after_fork():
+    """Give a forked child a thread pool of its own."""
+    ResetThreadPoolAfterFork()
+
+
+cdef object decode(string_view text):
+    return PyUnicode_DecodeUTF8(text.data(), <Py_ssize_t>text.size(), "surrogateescape")
+
+
+cdef object file_name(const string& path):
+    return PyUnicode_DecodeFSDefaultAndSize(path.data(), <Py_ssize_t>path.size())
+
+
+cdef object shape_tuple(ShapeView shape):
+    cdef size_t i
+    result = PyTuple_New(<Py_ssize_t>shape.size())
+    for i in range(shape.size()):
+        dim = PyLong_FromLongLong(shape[i])
+        Py_INCREF(dim)
+        PyTuple_SetItem(result, <Py_ssize_t>i, <PyObject*>dim)
+    return result
+
+
+cdef object decode_bytes(const string& text):
+    return decode(string_view(text.data(), text.size()))
+
+
+include "arrays.pxi"
+include "bundle_reader.pxi"
+include "load_job.pxi"

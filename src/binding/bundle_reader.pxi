@@ -1,0 +1,275 @@
+# Opening a tensor bundle; what its index says, and its bytes.
+
+cdef class BundleReader:
+    """An open tensor bundle. Tensors are named by entry ids, which :meth:`find` gives."""
+
+    cdef shared_ptr[Reader] owner
+    cdef Reader* reader
+    cdef list regions
+    cdef list dtypes
+    cdef object resolve
+    cdef bint verify
+    cdef int num_threads
+
+    def __cinit__(self, prefix, *, int backend, bint verify, bint skip_damage, int num_threads,
+                  resolve_dtype):
+        cdef string path = prefix
+        cdef ReaderOptions options
+        options.backend = <Backend>backend
+        options.skip_damage = skip_damage
+        with nogil:
+            self.owner = Reader.Open(path, options)
+        self.reader = self.owner.get()
+        self.verify = verify
+        self.num_threads = num_threads
+        self.resolve = resolve_dtype
+        self.dtypes = [None] * 128
+        self.regions = [self._region(i) for i in range(self.reader.shards().size())]
+
+    cdef object _region(self, size_t slot):
+        cdef Region region = Region.__new__(Region)
+        region.source = self.reader.shards()[slot].source
+        return region if region.source.get() != NULL else None
+
+    # --- what the index says -------------------------------------------------------------------
+
+    def __len__(self):
+        return self.reader.index().num_visible()
+
+    def find(self, str name not None):
+        """Entry id of a tensor; TensorNotFoundError when there is none."""
+        return self._find(name)
+
+    cdef uint32_t _find(self, str name) except? 0xFFFFFFFF:
+        cdef Py_ssize_t size
+        cdef const char* text
+        try:
+            text = PyUnicode_AsUTF8AndSize(name, &size)
+        except UnicodeEncodeError:
+            raw = name.encode("utf-8", "surrogateescape")
+            return self.reader.Find(string_view(<const char*>raw, <size_t>len(raw)))
+        return self.reader.Find(string_view(text, <size_t>size))
+
+    def ids(self):
+        """Entry ids of all tensors, in name order."""
+        cdef size_t i
+        cdef const Index* index = &self.reader.index()
+        return [index.visible(i) for i in range(index.num_visible())]
+
+    def stored_ids(self):
+        """Ids of all entries that have bytes, stored slices included, in file order."""
+        return self.reader.StoredIds()
+
+    def file_order(self, vector[uint32_t] ids):
+        """The same ids in the order of their bytes."""
+        self.reader.SortByFileOrder(&ids)
+        return ids
+
+    def names(self):
+        """Names of all tensors, sorted bytewise."""
+        cdef size_t i
+        cdef const Index* index = &self.reader.index()
+        return [decode(self.reader.name(index.visible(i))) for i in range(index.num_visible())]
+
+    def names_and_shapes(self):
+        """``(name, shape)`` of all tensors, sorted bytewise."""
+        cdef size_t i
+        cdef uint32_t entry_id
+        cdef const Index* index = &self.reader.index()
+        # The collector would walk the growing list again and again, and find nothing.
+        enabled = PyGC_Disable()
+        try:
+            result = []
+            for i in range(index.num_visible()):
+                entry_id = index.visible(i)
+                shape = shape_tuple(index.shape(self.reader.CheckEntry(entry_id)))
+                result.append((decode(self.reader.name(entry_id)), shape))
+            return result
+        finally:
+            if enabled:
+                PyGC_Enable()
+
+    def stored_size(self, vector[uint32_t] ids):
+        """Stored bytes of these entries together."""
+        cdef uint64_t total = 0
+        for entry_id in ids:
+            if not self.reader.entry(entry_id).sliced:
+                total += self.reader.entry(entry_id).size
+        return total
+
+    def check_present(self, uint32_t entry_id):
+        """Raise unless the entry is well-formed and its shard holds its bytes."""
+        self.reader.SourceOf(entry_id)
+
+    def name(self, uint32_t entry_id):
+        """Name of an entry."""
+        return decode(self.reader.name(entry_id))
+
+    def describe(self, uint32_t entry_id):
+        """``(DataType number, shape, stored bytes, shard, offset, crc, is partitioned)``."""
+        cdef const Entry* entry = &self.reader.CheckEntry(entry_id)
+        shape = shape_tuple(self.reader.index().shape(deref(entry)))
+        if entry.sliced:
+            return entry.dtype, shape, 0, None, None, None, True
+        shard = self.reader.shards()[entry.shard_slot].id
+        return entry.dtype, shape, entry.size, shard, entry.offset, entry.crc, False
+
+    @property
+    def num_shards(self):
+        return self.reader.index().header().num_shards
+
+    @property
+    def big_endian(self):
+        return self.reader.index().header().big_endian
+
+    @property
+    def fingerprint(self):
+        """``(size of the index, CRC over its checksums)``: equal for equal content."""
+        return self.reader.index_source().size(), self.reader.fingerprint()
+
+    @property
+    def stored_bytes(self):
+        return self.reader.stored_bytes()
+
+    def files(self):
+        """Paths of the index and of every shard that holds a tensor, present or not."""
+        shards = &self.reader.shards()
+        return [file_name(self.reader.index_source().path())] + [
+            file_name(deref(shards)[i].path) for i in range(shards.size())
+        ]
+
+    def damage(self):
+        """``(error, name before, last possible name)`` of each part that was left out."""
+        cdef vector[DamagedRange] ranges = self.reader.Damage()
+        cdef size_t i
+        return [
+            (ToPython(ranges[i].error), decode_bytes(ranges[i].after),
+             decode_bytes(ranges[i].up_to))
+            for i in range(ranges.size())
+        ]
+
+    # --- bytes ---------------------------------------------------------------------------------
+
+    cdef object _dtype(self, int number):
+        dtype = self.dtypes[number]
+        if dtype is None:
+            dtype = self.resolve(number)
+            self.dtypes[number] = dtype
+        return dtype
+
+    def view(self, str name not None):
+        """Read-only array over the stored bytes, or None when only a copy can represent them."""
+        return self._view(self._find(name))
+
+    def view_of(self, uint32_t entry_id):
+        """As :meth:`view`, by entry id."""
+        return self._view(entry_id)
+
+    def can_view(self, uint32_t entry_id):
+        """Whether :meth:`view_of` gives an array; no checksum is compared to find out."""
+        cdef const Entry* entry = &self.reader.CheckEntry(entry_id)
+        if entry.sliced or not IsPlain(entry.dtype):
+            return False
+        return entry.size == 0 or (self._is_mapped(entry_id) and self._is_normal(entry_id))
+
+    cdef object _view(self, uint32_t entry_id):
+        cdef const Entry* entry = &self.reader.CheckEntry(entry_id)
+        if entry.sliced or not IsPlain(entry.dtype):
+            return None
+        cdef bint is_mapped = self._is_mapped(entry_id)
+        shape = shape_tuple(self.reader.index().shape(deref(entry)))
+        dtype = self._dtype(entry.dtype)
+        if entry.size == 0:
+            return make_array(shape, dtype, b"", 0)
+        if not is_mapped:
+            return None
+        self._ensure_verified(entry_id)
+        if not self._is_normal(entry_id):
+            return None
+        return make_array(shape, dtype, self.regions[entry.shard_slot], entry.offset)
+
+    cdef bint _is_mapped(self, uint32_t entry_id) except -1:
+        """Whether the stored bytes stand in memory in native order; raises when absent."""
+        cdef const Source* source = &self.reader.SourceOf(entry_id)
+        if source.data() == NULL:
+            return False
+        swapped = self.reader.index().header().big_endian
+        return not swapped or SwapUnit(self.reader.entry(entry_id).dtype) == 1
+
+    cdef bint _is_normal(self, uint32_t entry_id) except -1:
+        cdef int dtype = self.reader.entry(entry_id).dtype
+        return not NeedsNormalising(dtype) or IsNormal(dtype, self.reader.Fetch(entry_id).bytes)
+
+    def ensure_verified(self, uint32_t entry_id):
+        """Compare the tensor's checksum unless that was done before or is switched off."""
+        self._ensure_verified(entry_id)
+
+    cdef int _ensure_verified(self, uint32_t entry_id) except -1:
+        if not self.verify or self.reader.IsVerified(entry_id):
+            return 0
+        cdef uint64_t size = self.reader.entry(entry_id).size
+        if size < RELEASE_BYTES:
+            self.reader.Verify(entry_id)
+        elif size < kInlineBytes:
+            with nogil:
+                self.reader.Verify(entry_id)
+        else:
+            self.check([entry_id]).wait()
+        return 0
+
+    def strings(self, uint32_t entry_id):
+        """The elements of a string tensor as a list of bytes, in C order."""
+        cdef StringLayout layout
+        cdef uint64_t begin, end
+        cdef size_t i
+        self._ensure_verified(entry_id)
+        cdef StoredBytes stored = self.reader.Fetch(entry_id)
+        cdef uint64_t count = 1
+        for dim in self.describe(entry_id)[1]:
+            count *= dim
+        layout = ParseStrings(stored.bytes, count, self.big_endian, False)
+        if layout.error != StringError.kNone:
+            self.reader.Verify(entry_id)
+        begin = layout.start
+        elements = []
+        for i in range(layout.ends.size()):
+            end = layout.ends[i]
+            elements.append(PyBytes_FromStringAndSize(
+                <const char*>stored.bytes.data() + begin, <Py_ssize_t>(end - begin)))
+            begin = end
+        return elements
+
+    def stored(self, uint32_t entry_id):
+        """The entry's bytes as they are stored, a copy."""
+        self._ensure_verified(entry_id)
+        cdef StoredBytes stored = self.reader.Fetch(entry_id)
+        return PyBytes_FromStringAndSize(<const char*>stored.bytes.data(),
+                                         <Py_ssize_t>stored.bytes.size())
+
+    def load(self, ids, *, num_threads=None):
+        """Start reading tensors into fresh arrays."""
+        cdef LoadJob job = LoadJob.__new__(LoadJob)
+        job.start_load(self, ids, self.num_threads if num_threads is None else num_threads)
+        return job
+
+    def load_into(self, ids, buffers, *, num_threads=None):
+        """Start reading tensors into writable buffers of exactly the stored size."""
+        cdef LoadJob job = LoadJob.__new__(LoadJob)
+        threads = self.num_threads if num_threads is None else num_threads
+        job.start_into(self, ids, buffers, threads, self.verify, False)
+        return job
+
+    def check(self, ids, *, num_threads=None, keep_going=False):
+        """Start comparing checksums, whether or not that was done before."""
+        cdef LoadJob job = LoadJob.__new__(LoadJob)
+        threads = self.num_threads if num_threads is None else num_threads
+        job.start_into(self, ids, None, threads, True, keep_going)
+        return job
+
+    def check_files(self):
+        """Errors found in what no reader needs: metaindex, footer and tensor padding."""
+        cdef vector[Error] findings
+        cdef size_t i
+        with nogil:
+            findings = self.reader.CheckFiles()
+        return [ToPython(findings[i]) for i in range(findings.size())]
