@@ -10,8 +10,12 @@
 #include <thread>
 #include <utility>
 
+#include "base/error.h"
+
 namespace fastckpt {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 // Whether this thread belongs to a pool.
 thread_local bool t_is_worker = false;
@@ -53,6 +57,10 @@ class ThreadPool {
 
 std::atomic<ThreadPool*> g_pool{nullptr};
 
+// Counts forks. A job of an older generation has no workers in this process, and a lock that one of
+// them held stays locked for ever.
+std::atomic<int> g_generation{0};
+
 // Never destroyed: workers are detached and may outlive static destructors.
 ThreadPool& Pool() {
   ThreadPool* pool = g_pool.load(std::memory_order_acquire);
@@ -69,16 +77,21 @@ struct Job::State {
   State(std::size_t count, std::function<void(std::size_t)> body)
       : total(count), work(std::move(body)) {}
 
-  void RunWorker() {
+  // Takes pieces until none is left or `deadline` has passed.
+  void RunUntil(Clock::time_point deadline) {
     try {
-      for (;;) {
+      do {
         const std::size_t index = next.fetch_add(1, std::memory_order_relaxed);
         if (index >= total) break;
         work(index);
-      }
+      } while (Clock::now() < deadline);
     } catch (...) {
       Stop(std::current_exception());
     }
+  }
+
+  void RunWorker() {
+    RunUntil(Clock::time_point::max());
     std::lock_guard lock(mutex);
     if (--workers == 0) done.notify_all();
   }
@@ -89,6 +102,10 @@ struct Job::State {
     if (cause && !failure) failure = std::move(cause);
   }
 
+  bool IsTaken() const { return next.load(std::memory_order_relaxed) >= total; }
+  bool IsOrphan() const { return generation != g_generation.load(std::memory_order_relaxed); }
+
+  const int generation = g_generation.load(std::memory_order_relaxed);
   const std::size_t total;
   const std::function<void(std::size_t)> work;
   std::atomic<std::size_t> next{0};
@@ -98,15 +115,16 @@ struct Job::State {
   std::exception_ptr failure;
 };
 
-Job::Job(std::size_t count, std::function<void(std::size_t)> work, int num_threads)
-    : state_(std::make_shared<State>(count, std::move(work))) {
+Job::Job(std::size_t count, std::function<void(std::size_t)> work, int num_threads, Caller caller)
+    : state_(std::make_shared<State>(count, std::move(work))), caller_(caller) {
   // A worker that waited for other workers could wait for ever: all of them may be waiting.
   if (num_threads <= 0 || t_is_worker) {
     state_->workers = 1;
     state_->RunWorker();
     return;
   }
-  const int workers = static_cast<int>(std::min(count, static_cast<std::size_t>(num_threads)));
+  const int others = caller == Caller::kHelps ? num_threads - 1 : num_threads;
+  const int workers = static_cast<int>(std::min(count, static_cast<std::size_t>(others)));
   state_->workers = workers;
   for (int i = 0; i < workers; ++i) {
     if (!Pool().Submit([state = state_] { state->RunWorker(); }, workers)) state_->RunWorker();
@@ -114,20 +132,34 @@ Job::Job(std::size_t count, std::function<void(std::size_t)> work, int num_threa
 }
 
 Job::~Job() {
+  if (state_->IsOrphan()) {
+    static_cast<void>(new std::shared_ptr<State>(state_));  // its mutex cannot be destroyed
+    return;
+  }
   Cancel();
   std::unique_lock lock(state_->mutex);
   state_->done.wait(lock, [this] { return state_->workers == 0; });
+  // A worker may hold the state a little longer; exceptions die on the thread that saw them.
+  state_->failure = nullptr;
 }
 
 bool Job::WaitFor(std::chrono::milliseconds timeout) {
+  if (state_->IsOrphan()) {
+    throw Error(ErrorCode::kClosed, "this read was started before a fork; start it again here");
+  }
+  const auto deadline = Clock::now() + timeout;
+  if (caller_ == Caller::kHelps) state_->RunUntil(deadline);
+  if (caller_ == Caller::kHelps && !state_->IsTaken()) return false;
   std::unique_lock lock(state_->mutex);
-  if (!state_->done.wait_for(lock, timeout, [this] { return state_->workers == 0; })) return false;
+  if (!state_->done.wait_until(lock, deadline, [this] { return state_->workers == 0; })) {
+    return false;
+  }
   if (state_->failure) std::rethrow_exception(state_->failure);
   return true;
 }
 
 void Job::Cancel() {
-  state_->Stop(nullptr);
+  if (!state_->IsOrphan()) state_->Stop(nullptr);
 }
 
 void ParallelFor(std::size_t count, const std::function<void(std::size_t)>& work, int num_threads) {
@@ -141,6 +173,7 @@ void ParallelFor(std::size_t count, const std::function<void(std::size_t)>& work
 }
 
 void ResetThreadPoolAfterFork() {
+  g_generation.fetch_add(1, std::memory_order_relaxed);
   g_pool.store(nullptr, std::memory_order_release);
 }
 
