@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "coding/ordered.h"
+#include "tensor/messages.h"
 
 namespace fastckpt::bundle {
 
@@ -15,10 +16,7 @@ struct Header {
   std::int32_t num_shards = 0;
   // Byte order of the data shards; the index itself is always little-endian.
   bool big_endian = false;
-  // VersionDef; all zero when the file predates it (September 2016).
-  std::int32_t producer = 0;
-  std::int32_t min_consumer = 0;
-  std::vector<std::int32_t> bad_consumers;
+  tensor::VersionDef version;
 };
 
 // False when the bytes are no BundleHeaderProto or name an unknown byte order.

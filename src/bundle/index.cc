@@ -11,10 +11,7 @@
 namespace fastckpt::bundle {
 namespace {
 
-// The version of the format that this reader implements (TensorFlow kTensorBundleVersion).
-constexpr std::int32_t kReaderVersion = 1;
-
-constexpr std::uint64_t kLimitAllowance = std::uint64_t{8} << 20;
+constexpr std::uint64_t kLimitAllowance = std::uint64_t{4} << 20;
 // In halves: 2.5 times the bytes that are there.
 constexpr std::uint64_t kLimitHalves = 5;
 constexpr std::uint64_t kMaxReserve = std::uint64_t{1} << 30;
@@ -32,12 +29,6 @@ bool SizeMatches(std::int32_t dtype, std::uint64_t elements, std::uint64_t size)
     return size >= kMinStringOverhead && size - kMinStringOverhead >= elements;
   const auto expected = CheckedMul(elements, tensor::ItemSize(dtype));
   return expected && *expected == size;
-}
-
-bool IsInside(const coding::Extent& extent, std::int64_t dim) {
-  if (extent.is_full()) return extent.start == 0;
-  return extent.start >= 0 && extent.length >= 0 && extent.start <= dim &&
-         extent.length <= dim - extent.start;
 }
 
 }  // namespace
@@ -93,7 +84,10 @@ class IndexBuilder {
   void Report(table::DamagedRange damaged) {
     // Without the header nothing tells the number of shards or their byte order.
     if (!options_.skip_damage || !has_header_) throw std::move(damaged.error);
+    damage_bytes_ += sizeof damaged + damaged.error.message().size() + damaged.after.size() +
+                     damaged.up_to.size();
     index_.damage_.push_back(std::move(damaged));
+    if (UsedBytes() > limit_bytes_) RaiseLimit();
   }
 
   void Add(std::string_view key, ByteView value) {
@@ -109,7 +103,8 @@ class IndexBuilder {
     if (entry.status != EntryStatus::kOk) Reset(first_extent, &entry);
     // Growing by copying would hold old and new at once; the limit itself is only reserved.
     if (index_.names_.size() + key.size() > index_.names_.capacity()) {
-      index_.names_.reserve(static_cast<std::size_t>(limit_bytes_) + key.size());
+      index_.names_.reserve(static_cast<std::size_t>(std::min(limit_bytes_, kMaxReserve)) +
+                            key.size());
     }
     index_.names_.append(key);
     index_.entries_.push_back(entry);
@@ -152,7 +147,7 @@ class IndexBuilder {
     // A scalar has no extents to tell slices apart; TensorFlow refuses to store such a slice.
     if (shape.empty()) return EntryStatus::kBadSlices;
     for (std::size_t i = first_extent; i < index_.extents_.size(); ++i) {
-      if (!IsInside(index_.extents_[i], shape[(i - first_extent) % shape.size()])) {
+      if (!tensor::IsInside(index_.extents_[i], shape[(i - first_extent) % shape.size()])) {
         return EntryStatus::kBadSlices;
       }
     }
@@ -168,13 +163,12 @@ class IndexBuilder {
     if (!DecodeHeader(value, &header) || header.num_shards < 0) {
       Throw(ErrorCode::kDataLoss, "the header of the index is malformed");
     }
-    const bool too_new = header.min_consumer > kReaderVersion ||
-                         std::ranges::count(header.bad_consumers, kReaderVersion) > 0;
-    if (header.producer < 0 || too_new) {
+    const tensor::VersionDef& version = header.version;
+    if (!version.is_supported()) {
       Throw(ErrorCode::kInvalidArgument,
             "the checkpoint's format version is not supported (producer " +
-                std::to_string(header.producer) + ", min_consumer " +
-                std::to_string(header.min_consumer) + "); this reader implements version 1");
+                std::to_string(version.producer) + ", min_consumer " +
+                std::to_string(version.min_consumer) + "); this reader implements version 1");
     }
     has_header_ = true;
   }
@@ -210,7 +204,7 @@ class IndexBuilder {
   std::uint64_t UsedBytes() const {
     return index_.names_.size() + index_.entries_.size() * sizeof(Entry) +
            index_.dims_.size() * sizeof(std::int64_t) +
-           index_.extents_.size() * sizeof(coding::Extent);
+           index_.extents_.size() * sizeof(coding::Extent) + damage_bytes_;
   }
 
   // Entries point into names and dimensions with 32 bits.
@@ -227,7 +221,7 @@ class IndexBuilder {
     limit_is_final_ = true;
     if (UsedBytes() > limit_bytes_ || PastOffsets()) {
       Throw(ErrorCode::kLimitExceeded,
-            "the index is too large in memory: it needs more than 8 MiB + 2.5 x the bytes of the "
+            "the index is too large in memory: it needs more than 4 MiB + 2.5 x the bytes of the "
             "checkpoint");
     }
   }
@@ -242,15 +236,7 @@ class IndexBuilder {
         hidden.resize(index_.entries_.size());
         hidden[i] = true;
       }
-      for (std::size_t s = 0; entry.sliced && s < entry.size; ++s) {
-        const auto extents = index_.slice(entry, s);
-        const std::string key =
-            coding::EncodeSliceKey(index_.name(entry), {extents.begin(), extents.end()});
-        const auto found = index_.Find(key);
-        if (!found) continue;
-        hidden.resize(index_.entries_.size());
-        hidden[*found] = true;
-      }
+      if (entry.sliced) HideSlices(entry, &hidden);
     }
     if (hidden.empty()) return;
     index_.all_visible_ = false;
@@ -259,10 +245,38 @@ class IndexBuilder {
     }
   }
 
+  // The keys of one tensor's slices differ in their extents only and stand together, so that its
+  // name, which may be long, is encoded and looked for once.
+  void HideSlices(const Entry& entry, std::vector<bool>* hidden) const {
+    std::string stem;
+    coding::AppendOrderedNum(stem, 0);
+    coding::AppendOrderedString(stem, index_.name(entry));
+    coding::AppendOrderedNum(stem, entry.rank);
+    const auto name = [this](const Entry& e) { return index_.name(e); };
+    const auto& entries = index_.entries_;
+    const auto first = std::ranges::lower_bound(entries, std::string_view(stem), {}, name);
+    const auto last = std::partition_point(
+        first, entries.end(), [&](const Entry& e) { return name(e).starts_with(stem); });
+    const auto ending = [&](const Entry& e) { return name(e).substr(stem.size()); };
+    for (std::size_t s = 0; first != last && s < entry.size; ++s) {
+      std::string extents;
+      for (const coding::Extent& extent : index_.slice(entry, s)) {
+        coding::AppendOrderedSignedNum(extents, extent.start);
+        coding::AppendOrderedSignedNum(extents, extent.length);
+      }
+      const auto found =
+          std::ranges::lower_bound(first, last, std::string_view(extents), {}, ending);
+      if (found == last || ending(*found) != extents) continue;
+      hidden->resize(entries.size());
+      (*hidden)[static_cast<std::size_t>(found - entries.begin())] = true;
+    }
+  }
+
   const io::Source& source_;
   const IndexOptions& options_;
   Index index_;
   bool has_header_ = false;
+  std::uint64_t damage_bytes_ = 0;
   std::uint64_t limit_bytes_ = 0;
   bool limit_is_final_ = false;
   std::unordered_map<std::int32_t, std::uint32_t> slots_;

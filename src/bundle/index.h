@@ -2,6 +2,7 @@
 #ifndef FASTCKPT_BUNDLE_INDEX_H_
 #define FASTCKPT_BUNDLE_INDEX_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "base/bytes.h"
 #include "bundle/entry.h"
 #include "coding/ordered.h"
+#include "io/large_allocator.h"
 #include "io/source.h"
 #include "table/table_reader.h"
 #include "tensor/shape.h"
@@ -53,6 +55,10 @@ struct Entry {
 };
 static_assert(sizeof(Entry) == 40);
 
+// One value for each entry, or a few.
+template <typename T>
+using Column = std::vector<T, io::LargeAllocator<T>>;
+
 struct IndexOptions {
   // Damaged blocks are listed in Index::damage and left out, and malformed entries are not visible;
   // otherwise the first damaged block is thrown, and a malformed entry is an error for its tensor.
@@ -67,13 +73,13 @@ class Index {
  public:
   // Reads the whole table. Throws DataLoss when the header is missing or malformed or a block is
   // damaged, InvalidArgument when the file demands a newer reader, LimitExceeded when the flat
-  // arrays would outgrow 8 MiB + 2.5 x (size of the index + size of the data shards).
+  // arrays would outgrow 4 MiB + 2.5 x (size of the index + size of the data shards).
   static Index Build(const table::TableReader& table, const io::Source& source,
                      const IndexOptions& options);
 
   const Header& header() const { return header_; }
   // All entries in key order, stored slices included, the header excluded.
-  const std::vector<Entry>& entries() const { return entries_; }
+  const Column<Entry>& entries() const { return entries_; }
   // The shard numbers that entries mention, ascending; Entry::shard_slot points here.
   const std::vector<std::int32_t>& shard_ids() const { return shard_ids_; }
   // What skip_damage left out, apart from malformed entries.
@@ -84,6 +90,11 @@ class Index {
   // The entry id of the i-th of them, in name order.
   std::uint32_t visible(std::size_t i) const {
     return all_visible_ ? static_cast<std::uint32_t>(i) : visible_[i];
+  }
+
+  // Whether the entry is left out of listings.
+  bool IsHidden(std::uint32_t id) const {
+    return !all_visible_ && !std::binary_search(visible_.begin(), visible_.end(), id);
   }
 
   // The id of the entry of this exact key, visible or not. Successive lookups in key order cost
@@ -107,8 +118,8 @@ class Index {
   Index() = default;
 
   Header header_;
-  std::vector<Entry> entries_;
-  std::string names_;
+  Column<Entry> entries_;
+  std::basic_string<char, std::char_traits<char>, io::LargeAllocator<char>> names_;
   std::vector<std::int64_t> dims_;
   std::vector<coding::Extent> extents_;
   std::vector<std::int32_t> shard_ids_;

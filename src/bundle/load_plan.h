@@ -18,7 +18,8 @@ struct Placement {
   std::uint64_t offset = 0;
 };
 
-// Places every entry that has a plain dtype; the others get no room and a check-only transfer.
+// Places every entry that has a plain dtype. Strings and variants get no room and a check-only
+// transfer, partitioned tensors get neither: their parts are read one by one.
 // One kept array keeps its arena, so an arena holds at most 64 MiB, and larger tensors get their
 // own. Throws the error of the first entry whose bytes cannot be there, before anything is
 // allocated.
@@ -27,7 +28,7 @@ struct LoadPlan {
 
   std::vector<std::shared_ptr<io::Arena>> arenas;
   std::vector<Placement> placements;  // one for each id
-  std::vector<Transfer> transfers;    // one for each id, in the same order
+  std::vector<Transfer> transfers;    // in the order of the ids
 };
 
 }  // namespace fastckpt::bundle

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "coding/ordered.h"
 #include "crc/crc32c.h"
 #include "table/table_reader.h"
 #include "tensor/dtype.h"
@@ -16,6 +17,9 @@ namespace {
 
 // Alignments of data shards are powers of two of at most a page; a longer gap is not padding.
 constexpr std::uint64_t kMaxPadding = 4096;
+
+// What one page fault brings in on small pages is twice this.
+constexpr std::uint64_t kVerifyAheadBytes = std::uint64_t{32} << 10;
 
 std::string Hex(std::uint32_t value) {
   std::array<char, 16> text;
@@ -114,14 +118,22 @@ std::uint32_t Reader::Find(std::string_view name) const {
   return *id;
 }
 
+std::string Reader::TensorName(std::uint32_t id) const {
+  if (index_.IsHidden(id)) {
+    const auto key = coding::DecodeSliceKey(AsBytes(name(id)));
+    if (key) return key->name;
+  }
+  return std::string(name(id));
+}
+
 Error Reader::EntryError(ErrorCode code, std::string message, std::uint32_t id) const {
   const Entry& e = entry(id);
   Error error(code, std::move(message));
   const bool has_bytes = e.status == EntryStatus::kOk && !e.sliced;
   if (has_bytes) {
-    return std::move(error).At(shards_[e.shard_slot].path, e.offset).ForKey(std::string(name(id)));
+    return std::move(error).At(shards_[e.shard_slot].path, e.offset).ForKey(TensorName(id));
   }
-  return std::move(error).At(index_source_->path()).ForKey(std::string(name(id)));
+  return std::move(error).At(index_source_->path()).ForKey(TensorName(id));
 }
 
 const Entry& Reader::CheckEntry(std::uint32_t id) const {
@@ -136,10 +148,16 @@ const Entry& Reader::CheckEntry(std::uint32_t id) const {
 const io::Source& Reader::SourceOf(std::uint32_t id) const {
   const Entry& e = CheckEntry(id);
   if (e.sliced) {
-    throw EntryError(ErrorCode::kUnsupported, "partitioned tensors are not supported here", id);
+    throw EntryError(ErrorCode::kUnsupported,
+                     "a partitioned tensor has no bytes of its own; read its parts", id);
   }
   const Shard& shard = shards_[e.shard_slot];
-  if (shard.error) throw Error(*shard.error).ForKey(std::string(name(id)));
+  // Nobody has ever written one; TensorFlow refuses it too.
+  if (e.dtype == tensor::kVariant && index_.header().big_endian) {
+    throw EntryError(ErrorCode::kUnsupported, "variants in foreign byte order are not supported",
+                     id);
+  }
+  if (shard.error) throw Error(*shard.error).ForKey(TensorName(id));
   // An empty tensor may stand at any offset, past the end of the file included.
   if (e.size > 0 && !IsRange(e.offset, e.size, shard.source->size())) {
     throw EntryError(ErrorCode::kDataLoss,
@@ -200,7 +218,34 @@ void Reader::Verify(std::uint32_t id) const {
   } else {
     CompareCrc(id, crc::Value(stored.bytes.data(), stored.bytes.size()));
   }
+  CountRead(stored.bytes.size());
   MarkVerified(id);
+}
+
+void Reader::VerifyOnce(std::uint32_t id) const {
+  if (IsVerified(id)) return;
+  const io::Source& source = SourceOf(id);
+  const Entry& first = entry(id);
+  const std::uint64_t end = std::min(first.offset + kVerifyAheadBytes, source.size());
+  const bool is_small = tensor::IsPlain(first.dtype) && first.size <= kVerifyAheadBytes;
+  if (!is_small || first.size == 0 || source.data() == nullptr) return Verify(id);
+  try {
+    source.CheckPresent(first.offset, end - first.offset);
+  } catch (const Error&) {
+    return Verify(id);  // The file shrank, and may hold this tensor still.
+  }
+  for (std::uint32_t next = id; next < index_.entries().size(); ++next) {
+    const Entry& e = entry(next);
+    const bool follows = e.status == EntryStatus::kOk && !e.sliced && tensor::IsPlain(e.dtype) &&
+                         e.shard_slot == first.shard_slot && e.offset >= first.offset &&
+                         e.offset <= end && e.size <= end - e.offset;
+    if (!follows) break;
+    const std::uint32_t crc =
+        crc::Value(source.data() + e.offset, static_cast<std::size_t>(e.size));
+    if (next == id) CompareCrc(id, crc);
+    if (crc == e.crc) MarkVerified(next);
+    CountRead(e.size);
+  }
 }
 
 void Reader::SortByFileOrder(std::vector<std::uint32_t>* ids) const {
@@ -212,6 +257,14 @@ void Reader::SortByFileOrder(std::vector<std::uint32_t>* ids) const {
   };
   // Files written in name order are sorted already, which is cheap to see.
   if (!std::ranges::is_sorted(*ids, before)) std::ranges::stable_sort(*ids, before);
+}
+
+std::vector<std::uint32_t> Reader::PartitionedIds() const {
+  std::vector<std::uint32_t> ids;
+  for (std::uint32_t id = 0; id < index_.entries().size(); ++id) {
+    if (entry(id).sliced && !index_.IsHidden(id)) ids.push_back(id);
+  }
+  return ids;
 }
 
 std::vector<std::uint32_t> Reader::StoredIds() const {

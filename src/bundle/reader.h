@@ -53,6 +53,8 @@ class Reader {
   const Index& index() const { return index_; }
   const Entry& entry(std::uint32_t id) const { return index_.entries()[id]; }
   std::string_view name(std::uint32_t id) const { return index_.name(entry(id)); }
+  // The tensor that an entry belongs to: its name, or for a stored slice that of the whole tensor.
+  std::string TensorName(std::uint32_t id) const;
   const std::vector<Shard>& shards() const { return shards_; }
   const io::Source& index_source() const { return *index_source_; }
   // Equal for equal content of the index.
@@ -75,6 +77,12 @@ class Reader {
   // The entry's stored bytes: borrowed from the map, or read into memory. Sizes are re-checked.
   StoredBytes Fetch(std::uint32_t id) const;
 
+  // Bytes of tensors that were read or checked so far, by whatever way.
+  std::uint64_t bytes_read() const { return bytes_read_.load(std::memory_order_relaxed); }
+  void CountRead(std::uint64_t bytes) const {
+    bytes_read_.fetch_add(bytes, std::memory_order_relaxed);
+  }
+
   // Whether the entry's checksum was compared and found right before.
   bool IsVerified(std::uint32_t id) const {
     return verified_[id].load(std::memory_order_acquire) != 0;
@@ -87,8 +95,15 @@ class Reader {
   // Reads the entry's bytes and compares every checksum it has, on the calling thread.
   void Verify(std::uint32_t id) const;
 
+  // Verifies an entry unless that was done, and with it the small tensors that follow it in index
+  // and file: looking at the file's size costs more than checking 32 KiB. Says nothing of damage in
+  // those.
+  void VerifyOnce(std::uint32_t id) const;
+
   // Sorts ids by the place of their bytes: by shard, then offset.
   void SortByFileOrder(std::vector<std::uint32_t>* ids) const;
+  // Every listed tensor that is stored as slices.
+  std::vector<std::uint32_t> PartitionedIds() const;
   // Every entry that has bytes of its own, stored slices included, in file order.
   std::vector<std::uint32_t> StoredIds() const;
   // Bytes of all of them.
@@ -117,6 +132,7 @@ class Reader {
   bool skip_damage_;
   std::unique_ptr<std::atomic<std::uint8_t>[]> verified_;
   mutable std::atomic<std::uint32_t> next_id_{0};
+  mutable std::atomic<std::uint64_t> bytes_read_{0};
 };
 
 }  // namespace fastckpt::bundle

@@ -39,7 +39,9 @@ TransferJob::TransferJob(std::shared_ptr<const Reader> reader, std::vector<Trans
                          const TransferOptions& options)
     : reader_(std::move(reader)), transfers_(std::move(transfers)), options_(options) {
   Plan();
-  job_.emplace(units_.size(), [this](std::size_t i) { Run(units_[i]); }, options_.num_threads);
+  const auto caller = options_.in_background ? Job::Caller::kWaits : Job::Caller::kHelps;
+  job_.emplace(
+      units_.size(), [this](std::size_t i) { Run(units_[i]); }, options_.num_threads, caller);
 }
 
 TransferJob::~TransferJob() {
@@ -164,6 +166,7 @@ std::uint32_t TransferJob::Move(const io::Source& source, const Transfer& transf
                                 ? MoveMapped(source.data() + offset, destination, count)
                                 : MoveRead(source, offset, destination, count);
   bytes_read_.fetch_add(size, std::memory_order_relaxed);
+  reader_->CountRead(size);
   if (destination != nullptr) {
     const MutableBytes moved(destination, count);
     if (reader_->index().header().big_endian) {

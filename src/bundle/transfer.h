@@ -40,7 +40,10 @@ struct TransferOptions {
   bool verify = true;
   // Collect failures and go on, instead of stopping at the first.
   bool keep_going = false;
+  // The caller of WaitFor is one of them, unless in_background.
   int num_threads = 1;
+  // Make progress while nobody waits.
+  bool in_background = false;
 };
 
 // Starts at construction. The destinations and the reader's files stay in use until the job is

@@ -15,6 +15,7 @@ namespace fastckpt::table {
 // next Next(), value() as long as the block.
 //
 //   for (BlockCursor cursor(block); cursor.Next();) …   then   if (!cursor.ok()) …
+//   if (cursor.Seek(key) && cursor.key() == key) …
 class BlockCursor {
  public:
   explicit BlockCursor(ByteView block);
@@ -34,6 +35,11 @@ class BlockCursor {
     p_ = p + unshared + value_size;
     return true;
   }
+
+  // Moves to the first entry whose key is not less than `target`, from wherever the cursor stands:
+  // a binary search over the restarts, then at most one interval of entries. False when there is
+  // none and at a malformed entry; keys that are out of order may be missed.
+  bool Seek(std::string_view target);
 
   bool ok() const { return ok_; }
   std::string_view key() const { return key_; }
@@ -58,9 +64,14 @@ class BlockCursor {
     p_ = end_;
     return false;
   }
+  // Moves to the entry at a restart; false when it is malformed.
+  bool GoToRestart(std::uint32_t i);
 
+  const std::uint8_t* begin_;
   const std::uint8_t* p_;
   const std::uint8_t* end_;
+  // The restart array follows the entries.
+  std::uint32_t num_restarts_ = 0;
   std::string key_;
   ByteView value_;
   bool ok_ = true;

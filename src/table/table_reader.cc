@@ -44,7 +44,10 @@ TableReader::TableReader(std::shared_ptr<const io::Source> source) : source_(std
   }
   Buffers buffers;
   const ByteView block = ReadBlock(footer_.index, &buffers);
-  index_block_.assign(block.begin(), block.end());
+  const std::size_t block_size = block.size();
+  const bool is_decoded = block.data() == buffers.decoded.data();
+  index_block_ = std::move(is_decoded ? buffers.decoded : buffers.stored);
+  index_block_.resize(block_size);
 }
 
 Error TableReader::Damage(std::string message, std::uint64_t offset) const {
@@ -110,6 +113,25 @@ BlockHandle TableReader::DataHandle(ByteView value, std::uint64_t* end_of_previo
   return handle;
 }
 
+std::optional<BlockHandle> TableReader::FindBlock(std::string_view key) const {
+  BlockCursor index{ByteView(index_block_)};
+  if (!index.Seek(key)) {
+    if (!index.ok()) throw Damage("bad entry in index block", footer_.index.offset);
+    return std::nullopt;
+  }
+  std::uint64_t any_place = 0;
+  return DataHandle(index.value(), &any_place);
+}
+
+std::vector<std::uint8_t> TableReader::ReadBlock(const BlockHandle& handle) const {
+  Buffers buffers;
+  const ByteView content = ReadBlock(handle, &buffers);
+  std::vector<std::uint8_t>& holder =
+      content.data() == buffers.decoded.data() ? buffers.decoded : buffers.stored;
+  holder.resize(content.size());
+  return std::move(holder);
+}
+
 std::optional<Error> TableReader::NextBlock(ByteView handle, ScanState* state,
                                             ByteView* block) const {
   try {
@@ -124,19 +146,23 @@ std::optional<Error> TableReader::NextBlock(ByteView handle, ScanState* state,
 
 std::vector<BlockHandle> TableReader::AllBlocks() const {
   std::vector<BlockHandle> blocks;
-  const auto add = [&](const BlockHandle& handle) {
-    const auto end = CheckedAdd(handle.size, kTrailerSize);
-    if (end && IsRange(handle.offset, *end, source_->size() - kFooterSize)) {
-      blocks.push_back(handle);
-    }
+  const auto is_inside = [&](const BlockHandle& handle) {
+    const auto size = CheckedAdd(handle.size, kTrailerSize);
+    return size && IsRange(handle.offset, *size, source_->size() - kFooterSize);
   };
+  // Handles that overlap are damage, and there may be more of them than memory.
+  std::uint64_t end_of_previous = 0;
   for (BlockCursor index{ByteView(index_block_)}; index.Next();) {
     BlockHandle handle;
     const ByteView value = index.value();
-    if (DecodeHandle(value.data(), value.data() + value.size(), &handle) != nullptr) add(handle);
+    if (DecodeHandle(value.data(), value.data() + value.size(), &handle) == nullptr) continue;
+    if (!is_inside(handle) || handle.offset < end_of_previous) continue;
+    end_of_previous = handle.offset + handle.size + kTrailerSize;
+    blocks.push_back(handle);
   }
-  add(footer_.metaindex);
-  add(footer_.index);
+  for (const BlockHandle& handle : {footer_.metaindex, footer_.index}) {
+    if (is_inside(handle)) blocks.push_back(handle);
+  }
   return blocks;
 }
 

@@ -1,4 +1,4 @@
-// Reads a whole string table in key order, verifying every block.
+// Reads a string table, whole in key order or block by block, verifying every block it reads.
 #ifndef FASTCKPT_TABLE_TABLE_READER_H_
 #define FASTCKPT_TABLE_TABLE_READER_H_
 
@@ -40,6 +40,13 @@ class TableReader {
   template <typename OnEntry, typename OnDamage>
   void Scan(OnEntry&& on_entry, OnDamage&& on_damage) const;
 
+  // The one block that can hold `key`; nothing when all keys are less. Throws DataLoss when the
+  // index block is malformed there.
+  std::optional<BlockHandle> FindBlock(std::string_view key) const;
+
+  // The content of one block, verified and decoded. Throws DataLoss.
+  std::vector<std::uint8_t> ReadBlock(const BlockHandle& handle) const;
+
   // What no reader needs, checked all the same: metaindex block, footer padding, and bytes that
   // belong to no block and are not zero. One error for each finding.
   std::vector<Error> CheckUnread() const;
@@ -72,7 +79,7 @@ class TableReader {
   ByteView Decode(const BlockHandle& handle, ByteView stored, Buffers* buffers) const;
   BlockHandle DataHandle(ByteView value, std::uint64_t* end_of_previous) const;
   Error Damage(std::string message, std::uint64_t offset) const;
-  // Every block that lies inside the file: data blocks, metaindex, index.
+  // Every block that lies inside the file and behind the one before: data blocks, metaindex, index.
   std::vector<BlockHandle> AllBlocks() const;
   void CheckGaps(std::vector<Error>* findings) const;
 

@@ -2,6 +2,7 @@
 
 #include "coding/fixed.h"
 #include "coding/varint.h"
+#include "coding/wire.h"
 #include "crc/crc32c.h"
 
 namespace fastckpt::tensor {
@@ -39,6 +40,15 @@ VariantLayout ParseVariants(ByteView stored, std::uint64_t count, bool verify) {
   if (p != end) return layout;
   layout.error = checksums_match ? VariantError::kNone : VariantError::kRecordChecksum;
   return layout;
+}
+
+ByteView VariantTypeName(ByteView record) {
+  ByteView name;
+  coding::WireReader reader(record);
+  for (coding::WireField field; reader.Next(&field);) {
+    if (field.Is(1, coding::WireType::kBytes)) name = field.bytes;
+  }
+  return reader.ok() ? name : ByteView();
 }
 
 }  // namespace fastckpt::tensor

@@ -28,6 +28,9 @@ struct VariantLayout {
 // allocated for. With `verify` every record's checksum is compared.
 VariantLayout ParseVariants(ByteView stored, std::uint64_t count, bool verify);
 
+// The type_name of a VariantTensorDataProto (field 1); empty when it has none or is malformed.
+ByteView VariantTypeName(ByteView record);
+
 }  // namespace fastckpt::tensor
 
 #endif  // FASTCKPT_TENSOR_VARIANTS_H_
