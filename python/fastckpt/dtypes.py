@@ -12,9 +12,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastckpt.errors import InvalidArgumentError, UnsupportedError
+from fastckpt.errors import CheckpointError, InvalidArgumentError, UnsupportedError
 
-__all__ = ["RESOURCE", "STRING", "VARIANT", "item_size", "number_of", "numpy_dtype", "tf_name"]
+__all__ = [
+    "NUMBERS",
+    "RESOURCE",
+    "STRING",
+    "VARIANT",
+    "DType",
+    "enum_name",
+    "item_size",
+    "number_of",
+    "numpy_dtype",
+    "tf_name",
+]
 
 STRING = 7
 RESOURCE = 20
@@ -67,10 +78,15 @@ _ROWS: dict[int, _Row] = {
     33: _Row("float4_e2m1fn", "ml:float4_e2m1fn", 1),
 }
 
+NUMBERS = tuple(_ROWS)
+
 _BY_NAME: dict[str, int] = {row.name: number for number, row in _ROWS.items()}
 
 # Older spellings that TensorFlow accepts too.
 _ALIASES: dict[str, int] = {"float": 1, "double": 2, "half": 19}
+
+# Names in TensorFlow's enum that are not the upper-case form of the name above.
+_ENUM_NAMES: dict[int, str] = {1: "DT_FLOAT", 2: "DT_DOUBLE", 19: "DT_HALF"}
 
 # NumPy kinds that hold text, bytes or Python objects: stored as string tensors.
 _STRING_KINDS = frozenset("SUOT")
@@ -111,6 +127,11 @@ def tf_name(number: int) -> str:
     return _row(number).name
 
 
+def enum_name(number: int) -> str:
+    """Give the name of a DataType in TensorFlow's enum, such as ``"DT_FLOAT"``."""
+    return _ENUM_NAMES.get(number) or f"DT_{_row(number).name.upper()}"
+
+
 def item_size(number: int) -> int:
     """Give the bytes of one element in a data shard; 0 where elements vary in size."""
     return _row(number).size
@@ -138,6 +159,76 @@ def number_of(dtype: object) -> int:
         if known is not None:
             return known
     return _number_of_numpy(_as_numpy(dtype))
+
+
+class DType:
+    """A TensorFlow dtype without TensorFlow: the part of ``tf.DType`` that names it.
+
+    Parameters
+    ----------
+    number : int
+        A DataType number of TensorFlow.
+
+    Notes
+    -----
+    Equal to whatever means the same type: another `DType`, a ``tf.DType``, a name, a number, a
+    NumPy dtype. The hash is that of the number.
+
+    Examples
+    --------
+    >>> DType(1) == np.float32, DType(1).name, DType(11).name
+    (True, 'float32', 'qint8')
+    """
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        _row(number)
+
+    @property
+    def name(self) -> str:
+        """TensorFlow's name, such as ``"float32"``."""
+        return tf_name(self._number)
+
+    @property
+    def as_datatype_enum(self) -> int:
+        """TensorFlow's number."""
+        return self._number
+
+    @property
+    def as_numpy_dtype(self) -> Any:
+        """NumPy scalar type; for a quantised type a dtype of one field, as TensorFlow has it."""
+        dtype = numpy_dtype(self._number)
+        if dtype.hasobject:
+            return object
+        return np.dtype([(self.name, dtype)]) if self.name.startswith("q") else dtype.type
+
+    @property
+    def size(self) -> int:
+        """Bytes of one element; 0 where elements vary."""
+        return item_size(self._number)
+
+    def __eq__(self, other: object) -> bool:
+        number = getattr(other, "as_datatype_enum", other)
+        if isinstance(number, int):
+            return self._number == number
+        try:
+            return self._number == number_of(other)
+        except CheckpointError:
+            return False
+
+    def __hash__(self) -> int:
+        return hash(self._number)
+
+    def __int__(self) -> int:
+        return self._number
+
+    def __repr__(self) -> str:
+        return f"tf.{self.name}"
+
+    def __str__(self) -> str:
+        return f"<dtype: {self.name!r}>"
 
 
 def _number_of_numpy(dtype: np.dtype[Any]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import heapq
 import re
 from bisect import bisect_left
@@ -199,6 +198,8 @@ def _spread(items: list[str], count: int) -> list[str]:
 
 
 def _similar(asked: str, candidates: Iterable[str]) -> list[str]:
+    import difflib
+
     matcher = difflib.SequenceMatcher(autojunk=False)
     matcher.set_seq2(_plain(asked))
     scored = []

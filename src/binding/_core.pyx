@@ -8,11 +8,12 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from cpp cimport (
-    ActiveKernel, Arena, Backend, DamagedRange, Entry, Error, Extend, Index, IsNormal, IsPlain,
-    Kernels, kInlineBytes, LoadPlan, milliseconds, NeedsNormalising, ParseStrings, Placement,
-    Reader, ReaderOptions, ResetThreadPoolAfterFork, ShapeView, Source, StoredBytes,
-    string_view, StringError, StringLayout, SwapUnit, ToPython, Transfer, TransferFailure,
-    TransferJob, TransferOptions,
+    ActiveKernel, Arena, Backend, ByteView, DamagedRange, Entry, EntryStatus, Error, Extend,
+    FindParts, Index, IsNormal, IsPlain, Kernels, kInlineBytes, LoadPlan, milliseconds,
+    NeedsNormalising, ParseStrings, ParseVariants, Part, Placement, Reader, ReaderOptions,
+    ReadStrided, ResetThreadPoolAfterFork, ShapeView, Source, StoredBytes, StoredSize,
+    StridedDim, string_view, StringError, StringLayout, SwapUnit, ToPython, Transfer,
+    TransferFailure, TransferJob, TransferOptions, VariantError, VariantLayout, VariantTypeName,
 )
 
 import numpy as np
@@ -28,6 +29,8 @@ cdef extern from "Python.h":
     object PyLong_FromLongLong(long long)
     object PyTuple_New(Py_ssize_t)
     int PyTuple_SetItem(object, Py_ssize_t, PyObject*) except -1
+    object PyList_New(Py_ssize_t)
+    int PyList_SetItem(object, Py_ssize_t, PyObject*) except -1
     void Py_INCREF(object)
     int PyGC_Disable()
     int PyGC_Enable()
@@ -38,6 +41,9 @@ cdef object ndarray = np.ndarray
 
 # Below this, releasing the GIL costs more than holding it.
 cdef uint64_t RELEASE_BYTES = 64 << 10
+
+# Part::kMissing.
+cdef uint32_t MISSING = 0xFFFFFFFF
 
 
 def crc_kernels():
@@ -73,6 +79,10 @@ cdef object decode(string_view text):
     return PyUnicode_DecodeUTF8(text.data(), <Py_ssize_t>text.size(), "surrogateescape")
 
 
+cdef object as_bytes(ByteView view):
+    return PyBytes_FromStringAndSize(<const char*>view.data(), <Py_ssize_t>view.size())
+
+
 cdef object file_name(const string& path):
     return PyUnicode_DecodeFSDefaultAndSize(path.data(), <Py_ssize_t>path.size())
 
@@ -87,6 +97,16 @@ cdef object shape_tuple(ShapeView shape):
     return result
 
 
+cdef object shape_list(ShapeView shape):
+    cdef size_t i
+    result = PyList_New(<Py_ssize_t>shape.size())
+    for i in range(shape.size()):
+        dim = PyLong_FromLongLong(shape[i])
+        Py_INCREF(dim)
+        PyList_SetItem(result, <Py_ssize_t>i, <PyObject*>dim)
+    return result
+
+
 cdef object decode_bytes(const string& text):
     return decode(string_view(text.data(), text.size()))
 
@@ -94,3 +114,4 @@ cdef object decode_bytes(const string& text):
 include "arrays.pxi"
 include "bundle_reader.pxi"
 include "load_job.pxi"
+include "legacy.pxi"

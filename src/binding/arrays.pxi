@@ -1,6 +1,6 @@
 # Arrays over memory that the core owns.
 
-cdef object make_array(shape, dtype, owner, uint64_t offset_bytes):
+cdef object make_array(bundle, uint32_t entry_id, shape, dtype, owner, uint64_t offset_bytes):
     """Array over the buffer of `owner`, which it keeps alive."""
     offset = PyLong_FromLongLong(<long long>offset_bytes)
     try:
@@ -8,7 +8,9 @@ cdef object make_array(shape, dtype, owner, uint64_t offset_bytes):
                                             <PyObject*>owner, <PyObject*>offset, NULL)
     except ValueError as error:
         # More dimensions than NumPy has, or strides that do not fit.
-        raise UnsupportedError(f"NumPy cannot hold shape {shape}: {error}") from error
+        raise UnsupportedError(
+            f"NumPy cannot hold shape {shape}: {error}", key=bundle.name(entry_id)
+        ) from error
 
 
 cdef class Region:

@@ -99,6 +99,18 @@ cdef extern from "tensor/strings.h" namespace "fastckpt::tensor" nogil:
     StringLayout ParseStrings(ByteView, uint64_t, cbool, cbool) except +Translate
 
 
+cdef extern from "tensor/variants.h" namespace "fastckpt::tensor" nogil:
+    cdef enum class VariantError(uint8_t):
+        kNone
+
+    cdef cppclass VariantLayout:
+        VariantError error
+        vector[ByteView] records
+
+    VariantLayout ParseVariants(ByteView, uint64_t, cbool) except +Translate
+    ByteView VariantTypeName(ByteView)
+
+
 cdef extern from "table/table_reader.h" namespace "fastckpt::table" nogil:
     cdef cppclass DamagedRange:
         Error error
@@ -113,7 +125,11 @@ cdef extern from "bundle/entry.h" namespace "fastckpt::bundle" nogil:
 
 
 cdef extern from "bundle/index.h" namespace "fastckpt::bundle" nogil:
+    cdef enum class EntryStatus(uint8_t):
+        kOk
+
     cdef cppclass Entry:
+        EntryStatus status
         uint64_t offset
         uint64_t size
         uint32_t crc
@@ -124,7 +140,6 @@ cdef extern from "bundle/index.h" namespace "fastckpt::bundle" nogil:
 
     cdef cppclass Index:
         const Header& header()
-        const vector[Entry]& entries()
         size_t num_visible()
         uint32_t visible(size_t)
         ShapeView shape(const Entry&)
@@ -149,6 +164,7 @@ cdef extern from "bundle/reader.h" namespace "fastckpt::bundle" nogil:
         const Index& index()
         const Entry& entry(uint32_t)
         string_view name(uint32_t)
+        string TensorName(uint32_t)
         const vector[Shard]& shards()
         const Source& index_source()
         uint32_t fingerprint()
@@ -159,10 +175,40 @@ cdef extern from "bundle/reader.h" namespace "fastckpt::bundle" nogil:
         StoredBytes Fetch(uint32_t) except +Translate
         cbool IsVerified(uint32_t)
         void Verify(uint32_t) except +Translate
+        void VerifyOnce(uint32_t) except +Translate
         void SortByFileOrder(vector[uint32_t]*)
+        vector[uint32_t] PartitionedIds()
         vector[uint32_t] StoredIds()
         uint64_t stored_bytes()
+        uint64_t bytes_read()
         vector[Error] CheckFiles() except +Translate
+
+
+cdef extern from "tensor/slice.h" namespace "fastckpt::tensor" nogil:
+    cdef cppclass Box:
+        vector[int64_t] starts
+        vector[int64_t] sizes
+
+
+cdef extern from "bundle/parts.h" namespace "fastckpt::bundle" nogil:
+    cdef cppclass Part:
+        Box box
+        uint32_t id
+
+    vector[Part] FindParts(const Reader&, uint32_t) except +Translate
+    uint64_t StoredSize(const Reader&, uint32_t) except +Translate
+
+
+cdef extern from "bundle/strided.h" namespace "fastckpt::bundle" nogil:
+    cdef cppclass StridedDim:
+        int64_t start
+        int64_t count
+        int64_t step
+        int64_t stride_bytes
+
+    uint64_t ReadStrided(
+        const Reader&, uint32_t, const vector[StridedDim]&, uint8_t*
+    ) except +Translate
 
 
 cdef extern from "bundle/transfer.h" namespace "fastckpt::bundle" nogil:
@@ -180,6 +226,7 @@ cdef extern from "bundle/transfer.h" namespace "fastckpt::bundle" nogil:
         cbool verify
         cbool keep_going
         int num_threads
+        cbool in_background
 
     cdef cppclass TransferJob:
         TransferJob(

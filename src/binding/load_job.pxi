@@ -18,7 +18,8 @@ cdef class LoadJob:
         for i in range(self.views.size()):
             PyBuffer_Release(&self.views[i])
 
-    cdef int start_load(self, BundleReader bundle, ids, int num_threads) except -1:
+    cdef int start_load(self, BundleReader bundle, ids, int num_threads,
+                        bint in_background) except -1:
         self.ids = ids
         self.bundle = bundle
         self.makes_arrays = True
@@ -32,7 +33,7 @@ cdef class LoadJob:
                 memory.arena = plan.arenas[i]
                 self.memories.append(memory)
             self.placements = plan.placements
-            self._start(plan.transfers, num_threads, bundle.verify, False)
+            self._start(plan.transfers, num_threads, bundle.verify, False, in_background)
         finally:
             del plan
         return 0
@@ -48,7 +49,7 @@ cdef class LoadJob:
             transfers[i].id = self.ids[i]
             if buffers is not None:
                 transfers[i].destination = self._take(buffers[i], self.ids[i])
-        self._start(transfers, num_threads, verify, keep_going)
+        self._start(transfers, num_threads, verify, keep_going, False)
         return 0
 
     cdef uint8_t* _take(self, buffer, uint32_t entry_id) except NULL:
@@ -60,7 +61,7 @@ cdef class LoadJob:
         return <uint8_t*>view.buf
 
     cdef int _start(self, const vector[Transfer]& transfers, int num_threads, bint verify,
-                    bint keep_going) except -1:
+                    bint keep_going, bint in_background) except -1:
         cdef TransferOptions options
         cdef uint64_t total = 0
         cdef size_t i
@@ -69,6 +70,7 @@ cdef class LoadJob:
                 total += self.bundle.reader.entry(self.ids[i]).size
         options.verify = verify
         options.keep_going = keep_going
+        options.in_background = in_background
         # Little work is done at once on the calling thread; waking another costs more.
         options.num_threads = num_threads if total >= kInlineBytes else 0
         with nogil:
@@ -107,9 +109,10 @@ cdef class LoadJob:
 
     cdef object _array(self, size_t i):
         cdef const Entry* entry = &self.bundle.reader.entry(self.ids[i])
-        if not IsPlain(entry.dtype):
+        if entry.sliced or not IsPlain(entry.dtype):
             return None
         shape = shape_tuple(self.bundle.reader.index().shape(deref(entry)))
         dtype = self.bundle._dtype(entry.dtype)
         memory = self.memories[self.placements[i].arena]
-        return make_array(shape, dtype, memory, self.placements[i].offset)
+        offset = self.placements[i].offset
+        return make_array(self.bundle, self.ids[i], shape, dtype, memory, offset)

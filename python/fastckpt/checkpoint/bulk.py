@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from fastckpt._core import BundleReader, LoadJob
+from fastckpt.checkpoint.assembly import MISSING, bytes_of, find_parts, missing_slice
 from fastckpt.checkpoint.report import Damage, VerifyFailure, VerifyReport
-from fastckpt.checkpoint.stored_tensor import StoredTensor, bytes_of
+from fastckpt.checkpoint.stored_tensor import StoredTensor
 from fastckpt.errors import (
     CheckpointError,
     InvalidArgumentError,
@@ -27,7 +28,7 @@ def load(
     bundle: BundleReader, ids: Sequence[int], num_threads: int, progress: ProgressLike
 ) -> dict[str, Array]:
     """Read entries into fresh arrays; the dict is in the order of `ids`."""
-    ordered = bundle.file_order(ids)
+    ordered = bundle.file_order(list(dict.fromkeys(ids)))
     total = bundle.stored_size(ordered)
     with reporter(progress, label="load", bytes_total=total) as report:
         arrays = bundle.load(ordered, num_threads=num_threads).wait(report.update)
@@ -82,12 +83,16 @@ def verify(
     progress: ProgressLike,
 ) -> VerifyReport:
     """Compare checksums of entries, or of all of them and of the files around them."""
+    # Malformed entries are met again below, by name.
+    lost = [part for part in damage if ids is None and part.error.key is None]
+    failures = [VerifyFailure(None, part.error) for part in lost]
     if ids is None:
+        failures += _part_failures(bundle, bundle.partitioned_ids(), set())
         ordered = bundle.stored_ids()
-        failures = [VerifyFailure(part.error.key, part.error) for part in damage]
     else:
-        ordered = bundle.file_order(ids)
-        failures = []
+        stored: set[int] = set()
+        failures += _part_failures(bundle, ids, stored)
+        ordered = bundle.file_order(sorted(stored))
     total = bundle.stored_size(ordered)
     with reporter(progress, label="verify", bytes_total=total) as report:
         job = bundle.check(ordered, num_threads=num_threads, keep_going=True)
@@ -96,7 +101,24 @@ def verify(
     if ids is None:
         known = {str(failure) for failure in failures}
         failures += [VerifyFailure(None, x) for x in bundle.check_files() if str(x) not in known]
-    return VerifyReport(len(ordered), job.bytes_read, tuple(failures))
+    tensors = len(bundle if ids is None else ids)
+    return VerifyReport(tensors, job.bytes_read, tuple(failures))
+
+
+def _part_failures(
+    bundle: BundleReader, ids: Sequence[int], stored: set[int]
+) -> list[VerifyFailure]:
+    """Add the entries that hold these tensors to `stored`; tell where they do not fit together."""
+    failures = []
+    for entry in ids:
+        try:
+            found = {part.id for part in find_parts(bundle, entry)}
+            stored.update(found - {MISSING})
+            if MISSING in found:
+                raise missing_slice(bundle.name(entry))
+        except CheckpointError as error:
+            failures.append(VerifyFailure(bundle.name(entry), error))
+    return failures
 
 
 def _stream(
@@ -117,7 +139,9 @@ def _stream(
 def _start(
     bundle: BundleReader, ids: list[int] | None, num_threads: int
 ) -> tuple[list[int], LoadJob] | None:
-    return None if ids is None else (ids, bundle.load(ids, num_threads=num_threads))
+    if ids is None:
+        return None
+    return ids, bundle.load(ids, num_threads=num_threads, in_background=True)
 
 
 def _groups(bundle: BundleReader, ids: Sequence[int], limit_bytes: int) -> Iterator[list[int]]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
 from fastckpt.checkpoint.options import check_options
 from fastckpt.checkpoint.reader import Checkpoint
-from fastckpt.errors import CheckpointNotFoundError, UnsupportedError
+from fastckpt.errors import CheckpointNotFoundError
 from fastckpt.progress import ProgressLike
-from fastckpt.storage import Location, locate
+
+if TYPE_CHECKING:
+    from fastckpt.storage import Location
 
 # A directory's writer may delete its latest checkpoint between reading the state and opening it.
 _MAX_OPENS = 8
@@ -32,7 +34,8 @@ def open_checkpoint(
     ----------
     path : str, bytes or PathLike
         A prefix; any file of a checkpoint; a directory with a ``checkpoint`` state file (its
-        latest checkpoint); a SavedModel directory. A prefix wins over a directory of that name.
+        latest checkpoint); a SavedModel directory; a V1 file, or the pattern of its shards. A
+        prefix wins over a directory of that name.
     verify : {"lazy", "eager", "off"}
         When checksums of tensors are compared: before the first byte is handed out, all at open,
         or never. Those of index blocks always are.
@@ -57,7 +60,7 @@ def open_checkpoint(
     InvalidArgumentError
         The path is something else, or an option is wrong.
     UnsupportedError
-        A URL, or a format that is known and not supported.
+        A URL.
     LimitExceededError
         The index claims more memory than its size justifies.
 
@@ -72,15 +75,13 @@ def open_checkpoint(
     >>> ckpt = fastckpt.open("python/fastckpt/golden/linear/model.ckpt")  # doctest: +SKIP
     """
     options = check_options(verify, backend, on_damage, num_threads)
+    # Imported here: `import fastckpt` is to cost little more than `import numpy`.
+    from fastckpt.storage import locate
+
     for attempt in range(_MAX_OPENS):
         location = locate(path)
-        if location.kind == "v1":
-            raise UnsupportedError(
-                f"{location.prefix!r} is a V1 checkpoint; V1 is not supported yet",
-                path=location.prefix,
-            )
         try:
-            return Checkpoint(location.prefix, options)
+            return Checkpoint(location.prefix, options, location.kind)
         except CheckpointNotFoundError:
             if attempt + 1 == _MAX_OPENS or not _has_moved_on(path, location):
                 raise
@@ -113,4 +114,6 @@ def load(
 
 
 def _has_moved_on(path: Any, location: Location) -> bool:
+    from fastckpt.storage import locate
+
     return location.origin == "state" and locate(path) != location

@@ -11,7 +11,6 @@ from typing import Any, Literal, Never
 from numpy.typing import NDArray
 
 from fastckpt import _core, dtypes
-from fastckpt import names as naming
 from fastckpt.checkpoint import bulk
 from fastckpt.checkpoint.options import Options, resolve_num_threads
 from fastckpt.checkpoint.report import Damage, VerifyReport
@@ -40,23 +39,18 @@ class Checkpoint(Mapping[str, NDArray[Any]]):
     the same prefix cannot mix in.
     """
 
-    __slots__ = ("__weakref__", "_bundle", "_names", "_options", "_prefix")
+    __slots__ = ("__weakref__", "_bundle", "_format", "_names", "_options", "_prefix")
 
     _bundle: _core.BundleReader
 
-    def __init__(self, prefix: str, options: Options) -> None:
-        # Absolute, so that a pickle or a change of directory does not lose the files.
-        self._prefix = os.path.abspath(prefix)
+    def __init__(self, prefix: str, options: Options, kind: Literal["v2", "v1"] = "v2") -> None:
+        # Absolute, so that a pickle or a change of directory keeps the files; not normalised,
+        # because a prefix may end in a slash and `..` may follow a link.
+        self._prefix = os.path.join(os.getcwd(), prefix)
         self._options = options
         self._names: list[str] | None = None
-        self._bundle = _core.BundleReader(
-            os.fsencode(self._prefix),
-            backend=options.backend_number,
-            verify=options.verify != "off",
-            skip_damage=options.on_damage == "skip",
-            num_threads=options.num_threads,
-            resolve_dtype=dtypes.numpy_dtype,
-        )
+        self._format: Literal["v2", "v1"] = kind
+        self._bundle = _open_bundle(self._prefix, options, kind)
         if options.verify == "eager":
             self._bundle.check(self._bundle.stored_ids()).wait()
 
@@ -220,28 +214,36 @@ class Checkpoint(Mapping[str, NDArray[Any]]):
 
     @property
     def prefix(self) -> str:
-        """Absolute path without suffix."""
+        """Absolute path without suffix; of a V1 checkpoint its file, or the pattern of all."""
         return self._prefix
 
     @property
     def format(self) -> Literal["v2", "v1"]:
         """Format of the files."""
-        return "v2"
+        return self._format
 
     @property
     def num_shards(self) -> int:
-        """Number of data shards that the header announces."""
+        """Number of data shards that the header announces; of V1 files, the missing included."""
         return self._bundle.num_shards
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Paths of the index and of every shard that holds a tensor, present or not."""
+        """Paths of the index and of every shard that holds a tensor, present or not.
+
+        Of a V1 checkpoint: its file, or all shards that its pattern tells of.
+        """
         return tuple(self._bundle.files())
 
     @property
     def nbytes(self) -> int:
         """Stored bytes of all tensors."""
         return self._bundle.stored_bytes
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of tensor data that the library read or checked so far."""
+        return self._bundle.bytes_read
 
     @property
     def byteorder(self) -> Literal["little", "big"]:
@@ -275,7 +277,8 @@ class Checkpoint(Mapping[str, NDArray[Any]]):
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._prefix, self._options, self._bundle.fingerprint)
+        fingerprint = self._bundle.fingerprint
+        return _reopen, (self._prefix, self._options, self._format, fingerprint)
 
     def __repr__(self) -> str:
         if self.closed:
@@ -308,7 +311,9 @@ class Checkpoint(Mapping[str, NDArray[Any]]):
         )
 
     def _not_found(self, name: str) -> TensorNotFoundError:
-        message = naming.tensor_not_found(name, self._all_names(), self._prefix)
+        from fastckpt.names import tensor_not_found
+
+        message = tensor_not_found(name, self._all_names(), self._prefix)
         return TensorNotFoundError(message, path=self._prefix, key=name)
 
 
@@ -325,8 +330,29 @@ class _Closed:
         raise ClosedError(f"checkpoint {self._prefix!r} is closed", path=self._prefix)
 
 
-def _reopen(prefix: str, options: Options, fingerprint: tuple[int, int]) -> Checkpoint:
-    checkpoint = Checkpoint(prefix, options)
+def _open_bundle(prefix: str, options: Options, kind: Literal["v2", "v1"]) -> _core.BundleReader:
+    skip_damage = options.on_damage == "skip"
+    if kind == "v1":
+        from fastckpt.checkpoint.legacy import LegacyBundle
+
+        # It offers the same.
+        return LegacyBundle(  # type: ignore[return-value]
+            prefix, skip_damage=skip_damage, num_threads=options.num_threads
+        )
+    return _core.BundleReader(
+        os.fsencode(prefix),
+        backend=options.backend_number,
+        verify=options.verify != "off",
+        skip_damage=skip_damage,
+        num_threads=options.num_threads,
+        resolve_dtype=dtypes.numpy_dtype,
+    )
+
+
+def _reopen(
+    prefix: str, options: Options, kind: Literal["v2", "v1"], fingerprint: tuple[int, int]
+) -> Checkpoint:
+    checkpoint = Checkpoint(prefix, options, kind)
     if checkpoint._bundle.fingerprint != fingerprint:  # noqa: SLF001
         raise CheckpointChangedError(
             f"checkpoint {prefix!r} is not the one that was pickled; open it again by its path",

@@ -33,9 +33,9 @@ class VerifyReport:
     Attributes
     ----------
     tensors : int
-        Tensors whose bytes were read and compared.
+        Tensors looked at.
     nbytes : int
-        Bytes of tensor data read.
+        Bytes of tensor data read and compared.
     failures : tuple of VerifyFailure
         All of them, in file order; empty when the checkpoint is intact.
     """
@@ -70,4 +70,6 @@ class Damage:
     up_to: str
 
     def __str__(self) -> str:
+        if self.after == self.up_to:
+            return str(self.error)
         return f"{self.error}; names after {self.after!r} up to {self.up_to!r} are lost"

@@ -3,14 +3,45 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastckpt import dtypes
 from fastckpt._core import BundleReader
-from fastckpt.errors import InvalidArgumentError, UnsupportedError
+from fastckpt.checkpoint.assembly import (
+    MISSING,
+    Part,
+    bytes_of,
+    empty_array,
+    find_parts,
+    missing_slice,
+    read_selection,
+)
+from fastckpt.checkpoint.region import select
+from fastckpt.errors import DataLossError, InvalidArgumentError, UnsupportedError
+
+
+class StoredSlice(NamedTuple):
+    """One stored slice of a tensor.
+
+    Attributes
+    ----------
+    start, shape : tuple of int
+        Its place in the full tensor.
+    nbytes : int
+        Stored bytes.
+    shard, offset, crc32c : int or None
+        Shard number, byte offset in it, unmasked CRC-32C; None where the format has none (V1).
+    """
+
+    start: tuple[int, ...]
+    shape: tuple[int, ...]
+    nbytes: int
+    shard: int | None
+    offset: int | None
+    crc32c: int | None
 
 
 class StoredTensor:
@@ -40,7 +71,7 @@ class StoredTensor:
     """
 
     __slots__ = (
-        "_bundle", "_number", "_sliced",
+        "_bundle", "_number", "_parts", "_sliced",
         "crc32c", "id", "name", "nbytes", "offset", "shape", "shard",
     )  # fmt: skip
 
@@ -54,18 +85,23 @@ class StoredTensor:
 
     def __init__(self, bundle: BundleReader, entry_id: int, name: str) -> None:
         self._bundle = bundle
+        self._parts: list[Part] | None = None
         self.id = entry_id
         self.name = name
+        # A malformed entry leaves the slots empty, and whoever asks for them gets its error.
+        try:  # noqa: SIM105, suppress() would double the cost of a handle
+            (
+                self._number, self.shape, self.nbytes,
+                self.shard, self.offset, self.crc32c, self._sliced,
+            ) = bundle.describe(entry_id)  # fmt: skip
+        except DataLossError:
+            pass
 
     def __getattr__(self, attribute: str) -> Any:
-        # Slots stay empty until the first of them is asked for.
         if attribute not in StoredTensor.__slots__:
             raise AttributeError(f"'StoredTensor' object has no attribute {attribute!r}")
-        (
-            self._number, self.shape, self.nbytes,
-            self.shard, self.offset, self.crc32c, self._sliced,
-        ) = self._bundle.describe(self.id)  # fmt: skip
-        return getattr(self, attribute)
+        self._bundle.describe(self.id)
+        raise AssertionError("unreachable: the entry is malformed")
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -76,6 +112,11 @@ class StoredTensor:
     def tf_dtype(self) -> str:
         """TensorFlow's name of the stored type, such as ``"float32"`` or ``"qint8"``."""
         return dtypes.tf_name(self._number)
+
+    @property
+    def parts(self) -> tuple[StoredSlice, ...]:
+        """The stored slices, in stored order; a tensor that is not partitioned is one."""
+        return tuple(self._stored_slice(part) for part in self._whole_parts())
 
     @property
     def ndim(self) -> int:
@@ -149,8 +190,13 @@ class StoredTensor:
             The bytes are damaged or not there; `out` may have been written to.
         CheckpointNotFoundError
             The shard is missing.
-        UnsupportedError
-            Partitioned tensors.
+        InvalidArgumentError
+            The stored slices of a partitioned tensor overlap, or do not cover it.
+
+        Notes
+        -----
+        Strings give ``bytes`` objects, variants :class:`VariantRecord`. Checksums are compared
+        while the bytes are copied.
         """
         if out is None:
             return self._read_fresh()
@@ -161,6 +207,40 @@ class StoredTensor:
             out[...] = self._read_fresh()
         return out
 
+    def __getitem__(self, index: Any) -> Any:
+        """Read part of the tensor: basic indexing as NumPy's, on what is stored.
+
+        Parameters
+        ----------
+        index : int, slice, Ellipsis, None, or a tuple of them
+            Steps may be negative.
+
+        Returns
+        -------
+        ndarray or scalar
+            What the whole array would give for this index; arrays are owned and writable.
+
+        Raises
+        ------
+        IndexError
+            An integer outside its dimension, or too many indices.
+        InvalidArgumentError
+            Not basic indexing; the stored slices do not cover what is asked for, or overlap.
+        DataLossError
+            The bytes are damaged or not there.
+
+        Notes
+        -----
+        Stored entries that hold wanted elements are verified whole, once; with ``verify="off"``
+        only the wanted bytes are read (from files that are not mapped, rows with gaps of up to
+        64 KiB whole). Elements of strings and variants are found by reading stored entries whole.
+        """
+        selection = select(index, self.shape)
+        array = read_selection(
+            self._bundle, self._find_parts(), selection, self._number, self.name
+        )
+        return array[selection.finish]
+
     def verify(self) -> None:
         """Compare the stored checksums with the bytes, whether or not that was done before.
 
@@ -169,7 +249,7 @@ class StoredTensor:
         DataLossError
             They differ, or the bytes are not there.
         """
-        self._bundle.check([self.id]).wait()
+        self._bundle.check([part.id for part in self._whole_parts()]).wait()
 
     def __array__(
         self,
@@ -209,45 +289,30 @@ class StoredTensor:
         plain = not self.dtype.hasobject and not self._sliced
         return plain and out.flags.c_contiguous and out.nbytes > 0
 
+    def _stored_slice(self, part: Part) -> StoredSlice:
+        _, shape, nbytes, shard, offset, crc32c, _ = self._bundle.describe(part.id)
+        return StoredSlice(part.starts, shape, nbytes, shard, offset, crc32c)
+
     def _read_fresh(self) -> NDArray[Any]:
-        self._check_whole()
-        if self._number == dtypes.STRING:
-            return object_array(self._bundle.strings(self.id), self.shape)
-        if self._number == dtypes.VARIANT:
-            raise UnsupportedError(
-                f"tensor {self.name!r} is a variant; reading variants is not supported yet",
-                key=self.name,
-            )
-        self._bundle.check_present(self.id)
-        array = empty_array(self.shape, self.dtype)
-        if array.nbytes:
+        if self._fills_whole():
+            self._bundle.check_present(self.id)
+            array = empty_array(self.shape, self.dtype, self.name)
             self._bundle.load_into([self.id], [bytes_of(array)]).wait()
-        return array
+            return array
+        whole = select((), self.shape)
+        return read_selection(self._bundle, self._find_parts(), whole, self._number, self.name)
 
-    def _check_whole(self) -> None:
-        if self._sliced:
-            raise UnsupportedError(
-                f"tensor {self.name!r} is partitioned; reading partitioned tensors is not "
-                "supported yet",
-                key=self.name,
-            )
+    def _fills_whole(self) -> bool:
+        """Whether the tensor is one entry of plain numbers, which needs no assembling."""
+        return not self._sliced and self.nbytes > 0 and not self.dtype.hasobject
 
+    def _whole_parts(self) -> list[Part]:
+        parts = self._find_parts()
+        if any(part.id == MISSING for part in parts):
+            raise missing_slice(self.name)
+        return parts
 
-def bytes_of(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """View a non-empty C-contiguous array as its bytes; ml_dtypes export no buffer themselves."""
-    return array.reshape(-1).view(np.uint8)
-
-
-def empty_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Allocate an array; UnsupportedError where NumPy has no array of that shape."""
-    try:
-        return np.empty(shape, dtype)
-    except ValueError as error:
-        raise UnsupportedError(f"NumPy cannot hold shape {shape}: {error}") from error
-
-
-def object_array(elements: list[bytes], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Make an object array of `shape` from its elements in C order."""
-    array = empty_array((len(elements),), np.dtype(object))
-    array[:] = elements
-    return array.reshape(shape)
+    def _find_parts(self) -> list[Part]:
+        if self._parts is None:
+            self._parts = find_parts(self._bundle, self.id)
+        return self._parts

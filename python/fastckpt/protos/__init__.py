@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import threading
-from importlib import resources
 from typing import Any
 
 __all__ = ["PACKAGE", "message_class"]
@@ -56,6 +55,8 @@ def _class(name: str) -> Any:
 
 @functools.cache
 def _pool() -> Any:
+    from importlib import resources
+
     from google.protobuf import descriptor_pb2, descriptor_pool
 
     data = resources.files(__name__).joinpath("descriptors.binpb").read_bytes()

@@ -171,6 +171,8 @@ def _status(path: str) -> os.stat_result | None:
         if error.errno in _ABSENT:
             return None
         raise _io_error(path, error) from error
+    except ValueError:  # a NUL character, or a lone surrogate: no file has such a name
+        return None
 
 
 def _read(path: str, offset: int, size: int) -> bytes:

@@ -37,6 +37,9 @@ _ESCAPE = re.compile(
 )
 _LONE_DRIVE = re.compile(r"""["'][A-Za-z]:\\(?!\\)""")
 _LONE_BACKSLASH = re.compile(r"""\\\\|\\(?!["'])""")
+# What may follow a backslash for protobuf; it keeps other pairs as they are, with a warning.
+_ANY_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_KNOWN_ESCAPES = frozenset("\\'\"abfnrtvxuUN01234567\n")
 
 _log = logging.getLogger("fastckpt")
 
@@ -63,21 +66,25 @@ class CheckpointState:
     last_preserved_timestamp: float = 0.0
 
 
-def parse_state(text: str) -> CheckpointState:
+def parse_state(text: str, *, repair: bool = True) -> CheckpointState:
     """Parse the text of a state file; paths are given as they are written.
 
     Parameters
     ----------
     text : str
         A text-format ``CheckpointState``. Comments, either kind of quotes and line end, and
-        escapes are accepted, and so are Windows paths whose backslashes nobody escaped.
+        escapes are accepted.
+    repair : bool
+        Accept Windows paths whose backslashes nobody escaped, too; TensorFlow does not.
 
     Raises
     ------
     DataLossError
         Not such a text, or a field that the message does not have.
     """
-    if _LONE_DRIVE.search(text) or "\\" in _ESCAPE.sub("", text):
+    if not repair:
+        text = _ANY_ESCAPE.sub(_kept_escape, text)
+    elif _LONE_DRIVE.search(text) or "\\" in _ESCAPE.sub("", text):
         text = _LONE_BACKSLASH.sub(r"\\\\", text)
     return _parse(text)
 
@@ -131,6 +138,10 @@ def resolve_path(stored: str, directory: str) -> str:
     """
     candidates = list(dict.fromkeys(_meanings(stored, directory)))
     return next(filter(_exists, candidates), candidates[0])
+
+
+def _kept_escape(match: re.Match[str]) -> str:
+    return match[0] if match[1] in _KNOWN_ESCAPES else f"\\{match[0]}"
 
 
 def _meanings(stored: str, directory: str) -> Iterator[str]:
