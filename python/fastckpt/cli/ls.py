@@ -1,0 +1,162 @@
+"""``fastckpt ls``: the tensors of a checkpoint as a table, a tree, plain columns or JSON."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+
+import fastckpt
+from fastckpt.checkpoint.listing import list_rows
+from fastckpt.cli import failures
+from fastckpt.cli.rows import Row, choose, row_json, sort_rows
+from fastckpt.cli.terminal import Column, print_json_rows, print_table, styled, write
+from fastckpt.cli.text import counted, human_size, safe, shape_text, short_path
+
+_COLUMNS = (
+    Column("name"),
+    Column("dtype", style="cyan"),
+    Column("shape", folds=True),
+    Column("size", right=True),
+    Column("shard", right=True, style="dim"),
+)
+_LONG_COLUMNS = (
+    *_COLUMNS[:3],
+    Column("bytes", right=True),
+    Column("shard", right=True, style="dim"),
+    Column("offset", right=True, style="dim"),
+    Column("crc32c", right=True, style="dim"),
+)
+
+_CHUNK_ROWS = 1000
+
+
+@click.command()
+@click.argument("path")
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
+@click.option("--tree", is_flag=True, help="Draw the scopes of the names, with subtotals.")
+@click.option(
+    "--sort",
+    "order",
+    type=click.Choice(["name", "size", "file"]),
+    default="name",
+    show_default=True,
+    help="Order: by name, largest first, or as the bytes lie in the files.",
+)
+@click.option("--long", "-l", "is_long", is_flag=True, help="Exact bytes, offsets, checksums.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON document.")
+def command(
+    path: str,
+    patterns: tuple[str, ...],
+    *,
+    tree: bool,
+    order: str,
+    is_long: bool,
+    as_json: bool,
+) -> int:
+    """List the tensors of a checkpoint.
+
+    A PATTERN is a name, a scope (everything below it), or has * and ? in it, which match slashes
+    too. Off a terminal, and beyond 1000 tensors, rows are plain aligned columns.
+
+    What is intact of a damaged index is listed; the exit status is 1 then.
+    """
+    if tree and (as_json or is_long or order != "name"):
+        raise click.UsageError("--tree goes with none of --json, --long and --sort")
+    with fastckpt.open(path, on_damage="skip") as checkpoint:
+        listing = _Listing(checkpoint, patterns, order)
+        if as_json:
+            listing.print_json()
+        elif tree:
+            from fastckpt.cli.tree import print_tree
+
+            print_tree(listing.rows())
+        elif is_long:
+            print_table(_LONG_COLUMNS, map(_long_cells, listing.rows()))
+        else:
+            print_table(_COLUMNS, _cells(listing.rows()))
+        if not as_json:
+            listing.print_totals()
+        return listing.damaged(quiet=as_json)
+
+
+class _Listing:
+    """The rows that were asked for, and what they amount to."""
+
+    def __init__(
+        self, checkpoint: fastckpt.Checkpoint, patterns: tuple[str, ...], order: str
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._num_tensors = len(checkpoint)
+        self._nbytes = checkpoint.nbytes
+        rows: Iterable[Row] = list_rows(checkpoint)
+        if patterns:
+            wanted = frozenset(choose(checkpoint, patterns))
+            rows = [row for row in rows if row.name in wanted]
+            self._num_tensors = len(rows)
+            self._nbytes = sum(row.nbytes for row in rows)
+        self._rows = sort_rows(rows, order)
+
+    def rows(self) -> Iterable[Row]:
+        """Give the rows, once."""
+        return self._rows
+
+    def print_totals(self) -> None:
+        """Write the last line: how much it is, and of which checkpoint."""
+        checkpoint = self._checkpoint
+        what = [counted(self._num_tensors, "tensor"), human_size(self._nbytes)]
+        if self._num_tensors == len(checkpoint):
+            what.append(counted(checkpoint.num_shards, "shard"))
+        amount = styled(", ".join(what), "bold")
+        write(f"\n{amount}  {styled(short_path(checkpoint.prefix), 'dim')}\n")
+
+    def print_json(self) -> None:
+        """Write the whole listing as one document."""
+        checkpoint = self._checkpoint
+        head = {
+            "prefix": checkpoint.prefix,
+            "format": checkpoint.format,
+            "byteorder": checkpoint.byteorder,
+            "num_shards": checkpoint.num_shards,
+            "files": checkpoint.files,
+            "total": {"tensors": self._num_tensors, "nbytes": self._nbytes},
+            "damage": [_damage_json(part) for part in checkpoint.damage],
+        }
+        print_json_rows(head, "tensors", map(row_json, self._rows))
+
+    def damaged(self, *, quiet: bool) -> int:
+        """Tell what is damaged unless `quiet`, and give the exit code."""
+        if not quiet:
+            for part in self._checkpoint.damage:
+                # An error of one entry names its tensor; that of a block says what is lost.
+                failures.warn(str(part if part.error.key is None else part.error))
+        return failures.DAMAGED if self._checkpoint.damage else failures.OK
+
+
+def _cells(rows: Iterable[Row]) -> Iterator[tuple[str, ...]]:
+    # Whole columns at a time: 100 000 rows are to take no time that anybody notices.
+    body = iter(rows)
+    while chunk := list(itertools.islice(body, _CHUNK_ROWS)):
+        names, dtypes, shapes, sizes, shards, *_ = zip(*chunk, strict=True)
+        shown = names if "".join(names).isprintable() else map(safe, names)
+        texts = map(shape_text, shapes), map(human_size, sizes), map(_shard_text, shards)
+        yield from zip(shown, dtypes, *texts, strict=True)
+
+
+@functools.cache
+def _shard_text(shard: int | None) -> str:
+    return "slices" if shard is None else str(shard)
+
+
+def _long_cells(row: Row) -> tuple[str, ...]:
+    ((*start, _, shard),) = _cells([row])
+    if row.offset is None:
+        return *start, str(row.nbytes), shard, "-", "-"
+    return *start, str(row.nbytes), shard, str(row.offset), f"{row.crc32c:08x}"
+
+
+def _damage_json(part: fastckpt.Damage) -> dict[str, Any]:
+    return {**failures.describe_error(part.error), "after": part.after, "up_to": part.up_to}

@@ -1,0 +1,134 @@
+"""What a tensor holds, in words: values as text or JSON, and what numbers amount to."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastckpt.cli.text import safe
+
+__all__ = ["json_values", "statistics", "values_text"]
+
+Array = NDArray[Any]
+
+# Beyond so many elements NumPy writes the first and last ones; strings are cut as well.
+_MAX_ELEMENTS = 60
+_MAX_STRING = 60
+
+# Elements that are widened to float64 at a time.
+_CHUNK = 1 << 20
+
+
+def values_text(array: Array, *, full: bool, columns: int) -> str:
+    """Write the values as NumPy does, strings as text where they are UTF-8."""
+
+    def element(value: object) -> str:
+        text = _string_text(value)
+        return text if full or len(text) <= _MAX_STRING else f"{text[:_MAX_STRING]}…"
+
+    return np.array2string(
+        _readable(array),
+        max_line_width=max(columns, 20),
+        threshold=sys.maxsize if full else _MAX_ELEMENTS,
+        formatter={"object": element} if array.dtype == object else None,
+        separator=" ",
+    )
+
+
+def statistics(array: Array, tf_dtype: str) -> dict[str, Any] | None:
+    """Count and sum up numbers; None where the elements are not real numbers.
+
+    Returns
+    -------
+    dict or None
+        ``min``, ``max`` and ``mean`` of the finite elements, None where there is none; how many
+        are ``zero``, ``nan`` and ``inf``.
+    """
+    wide = _wide_type(tf_dtype)
+    if wide is None:
+        return None
+    found: dict[str, Any] = {"min": None, "max": None, "mean": None, "zero": 0, "nan": 0, "inf": 0}
+    sums = []
+    count = 0
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, _CHUNK):
+        chunk = flat[start : start + _CHUNK].astype(wide)
+        finite = chunk[np.isfinite(chunk)]
+        found["nan"] += int(np.isnan(chunk).sum())
+        found["inf"] += int(np.isinf(chunk).sum())
+        found["zero"] += chunk.size - int(np.count_nonzero(chunk))
+        if finite.size:
+            count += finite.size
+            sums.append(float(finite.sum(dtype=np.float64)))
+            _widen(found, finite.min().item(), finite.max().item())
+    if count:
+        found["mean"] = _finite(math.fsum(sums) / count)
+    return found
+
+
+def json_values(array: Array, tf_dtype: str) -> Any:
+    """Give the values as nested lists that JSON can hold.
+
+    Strings that are not UTF-8 become ``{"hex": …}``, complex numbers ``[real, imaginary]``, and
+    numbers that are not finite the words ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
+    """
+    wide = _wide_type(tf_dtype)
+    return _json_value((array if wide is None else array.astype(wide)).tolist())
+
+
+def _readable(array: Array) -> Array:
+    """Give NumPy's own types where they can stand for those it cannot align."""
+    if array.dtype.kind != "V" or array.size > _CHUNK:
+        return array
+    return array.astype(np.float32 if "float" in array.dtype.name else np.int8)
+
+
+def _widen(found: dict[str, Any], low: float, high: float) -> None:
+    found["min"] = low if found["min"] is None else min(found["min"], low)
+    found["max"] = high if found["max"] is None else max(found["max"], high)
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _wide_type(tf_dtype: str) -> type[np.generic] | None:
+    """The NumPy type that holds all values of a real type; those of ml_dtypes lack functions."""
+    name = tf_dtype.removeprefix("q")
+    if name.startswith(("float", "bfloat")):
+        return np.float64
+    if name.startswith("uint"):
+        return np.uint64
+    return np.int64 if name.startswith(("int", "bool")) else None
+
+
+def _string_text(value: object) -> str:
+    if not isinstance(value, bytes):
+        return safe(repr(value))
+    try:
+        return safe(f'"{value.decode()}"')
+    except UnicodeDecodeError:
+        return repr(value)
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_json_value(x) for x in value]
+    if isinstance(value, bytes):
+        return _json_string(value)
+    if isinstance(value, complex):
+        return [_json_value(value.real), _json_value(value.imag)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    return value
+
+
+def _json_string(value: bytes) -> str | dict[str, str]:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"hex": value.hex()}
