@@ -5,10 +5,15 @@
 ...     kernel = checkpoint["layer/kernel"]
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from fastckpt.checkpoint import (
     Checkpoint,
     Damage,
+    StoredSlice,
     StoredTensor,
+    VariantRecord,
     VerifyFailure,
     VerifyReport,
     load,
@@ -29,6 +34,21 @@ from fastckpt.errors import (
 )
 from fastckpt.progress import Progress
 
+if TYPE_CHECKING:
+    from fastckpt import inspect_checkpoint
+    from fastckpt.training import (
+        NewCheckpointReader,
+        checkpoint_exists,
+        checkpoints_iterator,
+        get_checkpoint_mtimes,
+        get_checkpoint_state,
+        latest_checkpoint,
+        list_variables,
+        load_checkpoint,
+        load_variable,
+        wait_for_new_checkpoint,
+    )
+
 __all__ = [
     "Checkpoint",
     "CheckpointBusyError",
@@ -41,12 +61,58 @@ __all__ = [
     "DataLossError",
     "InvalidArgumentError",
     "LimitExceededError",
+    "NewCheckpointReader",
     "Progress",
+    "StoredSlice",
     "StoredTensor",
     "TensorNotFoundError",
     "UnsupportedError",
+    "VariantRecord",
     "VerifyFailure",
     "VerifyReport",
+    "checkpoint_exists",
+    "checkpoints_iterator",
+    "get_checkpoint_mtimes",
+    "get_checkpoint_state",
+    "inspect_checkpoint",
+    "latest_checkpoint",
+    "list_variables",
     "load",
+    "load_checkpoint",
+    "load_variable",
     "open",
+    "wait_for_new_checkpoint",
 ]
+
+# Names that cost an import of their own, made on first use: where each is.
+_LAZY = {
+    "inspect_checkpoint": "fastckpt.inspect_checkpoint",
+    **dict.fromkeys(
+        (
+            "NewCheckpointReader",
+            "checkpoint_exists",
+            "checkpoints_iterator",
+            "get_checkpoint_mtimes",
+            "get_checkpoint_state",
+            "latest_checkpoint",
+            "list_variables",
+            "load_checkpoint",
+            "load_variable",
+            "wait_for_new_checkpoint",
+        ),
+        "fastckpt.training",
+    ),
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = importlib.import_module(_LAZY[name])
+        value = module if name == "inspect_checkpoint" else getattr(module, name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
