@@ -12,12 +12,15 @@
 #   make clean        remove what was built (make distclean: .venv too)
 #
 # Helpers: test-cpp test-python test-interop asan tsan asan-python fuzz format.
-# Variables: PYTHON (creates .venv), JOBS, PYTEST_ARGS, FUZZ_SECONDS.
+# Variables: PYTHON (creates .venv), JOBS, PYTEST_ARGS; for fuzz FUZZ_SECONDS or FUZZ_RUNS for each target,
+# FUZZ_TARGETS (names, all by default), CLANGXX (Clang 16 or later).
 
 PYTHON ?= python3
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?=
+CLANGXX ?= clang++
 BENCH ?=
 
 VENV := .venv
@@ -128,10 +131,12 @@ asan-python: $(MODULE) $(VENV)/.group-test
 	$(RUN) sh scripts/asan_python.sh $(BIN)/python build/asan-python
 
 fuzz: $(VENV)/.group-build
-	@command -v clang++ >/dev/null || { echo "make fuzz needs clang++ (libFuzzer)"; exit 1; }
-	$(RUN) cmake --preset fuzz
+	@command -v $(CLANGXX) >/dev/null || { echo "make fuzz needs $(CLANGXX) (libFuzzer)"; exit 1; }
+	$(RUN) cmake --preset fuzz -DCMAKE_CXX_COMPILER=$(CLANGXX) \
+	  -DCMAKE_C_COMPILER=$(subst clang++,clang,$(CLANGXX))
 	$(RUN) cmake --build --preset fuzz
-	sh scripts/run_fuzzers.sh build/fuzz tests/fuzz/corpus $(FUZZ_SECONDS)
+	FUZZ_RUNS=$(FUZZ_RUNS) sh scripts/run_fuzzers.sh build/fuzz tests/fuzz/corpus $(FUZZ_SECONDS) \
+	  $(FUZZ_TARGETS)
 
 # --- set-up ----------------------------------------------------------------------------------------
 
