@@ -9,8 +9,9 @@ import pytest
 import fastckpt
 from golden.manifest import assert_tensor, load_corpus, require_corpus
 
-# "v1" and "v1-sharded" join this set when V1 files are read.
-READABLE_KINDS = frozenset({"v2-name", "v2-object", "savedmodel-name", "savedmodel-object"})
+READABLE_KINDS = frozenset(
+    {"v2-name", "v2-object", "savedmodel-name", "savedmodel-object", "v1", "v1-sharded"}
+)
 
 CORPUS = {expected.name: expected for expected in load_corpus(READABLE_KINDS)}
 SAVED_MODELS = [

@@ -19,9 +19,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 GOLDEN_ROOT = REPOSITORY / "python" / "fastckpt" / "golden"
 CORPUS_ROOT = Path(os.environ.get("FASTCKPT_CORPUS", REPOSITORY.parent / "shared" / "corpus"))
 
-# Hold tensors stored as slices.
-PARTITIONED = {"partitioned": ("columns", "rows")}
-
 
 @dataclass(frozen=True)
 class ExpectedTensor:

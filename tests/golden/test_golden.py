@@ -13,7 +13,6 @@ import pytest
 import fastckpt
 from golden.manifest import (
     GOLDEN_ROOT,
-    PARTITIONED,
     ExpectedCheckpoint,
     assert_tensor,
     load_golden,
@@ -49,39 +48,25 @@ def test_listing(expected: ExpectedCheckpoint) -> None:
 
 
 def test_values(expected: ExpectedCheckpoint) -> None:
-    partitioned = PARTITIONED.get(expected.name, ())
     with fastckpt.open(expected.prefix) as ckpt:
         for tensor in expected.tensors:
-            if tensor.name not in partitioned:
-                assert_tensor(ckpt[tensor.name], tensor)
-                assert_tensor(ckpt.tensor(tensor.name).read(), tensor)
+            assert_tensor(ckpt[tensor.name], tensor)
+            assert_tensor(ckpt.tensor(tensor.name).read(), tensor)
 
 
 def test_load(expected: ExpectedCheckpoint) -> None:
-    partitioned = PARTITIONED.get(expected.name, ())
-    tensors = [tensor for tensor in expected.tensors if tensor.name not in partitioned]
-    values = fastckpt.load(expected.prefix, [tensor.name for tensor in tensors])
-    assert len(values) == len(tensors)
-    for tensor in tensors:
+    values = fastckpt.load(expected.prefix)
+    assert len(values) == len(expected.tensors)
+    for tensor in expected.tensors:
         assert_tensor(values[tensor.name], tensor)
 
 
-@pytest.mark.parametrize("name", [name for name in GOLDEN if name not in PARTITIONED])
-def test_verify(name: str) -> None:
-    expected = GOLDEN[name]
+def test_verify(expected: ExpectedCheckpoint) -> None:
     with fastckpt.open(expected.prefix) as ckpt:
         report = ckpt.verify()
     assert report.ok
     assert list(report.failures) == []
     assert report.tensors == len(expected.tensors)
-
-
-def test_partitioned_tensors_are_refused_by_name() -> None:
-    expected = GOLDEN["partitioned"]
-    with fastckpt.open(expected.prefix) as ckpt:
-        for name in PARTITIONED["partitioned"]:
-            with pytest.raises(fastckpt.UnsupportedError, match=name):
-                ckpt[name]
 
 
 @pytest.mark.tf

@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import fastckpt
+import oracle
 from golden.manifest import assert_tensor, golden
 
 NUM_THREADS = 8
@@ -154,3 +156,23 @@ def test_child_closing_leaves_the_parent_open() -> None:
 
         run_forked(close)
         assert ckpt.verify().ok
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_fork_while_reading_ahead(tmp_path: Path) -> None:
+    values = {f"w{i}": np.full(3 << 20, i, np.uint8) for i in range(6)}
+    oracle.write_bundle(tmp_path / "m", values)
+    with fastckpt.open(tmp_path / "m") as ckpt:
+        stream = ckpt.stream(prefetch_bytes=12 << 20)
+        name, first = next(stream)
+        assert first[0] == values[name][0]
+
+        def abandon() -> bool:
+            # What the parent was reading is lost to the child, and neither waits for ever.
+            with pytest.raises(fastckpt.ClosedError, match="fork"):
+                list(stream)
+            assert len(dict(ckpt.stream())) == len(values)
+            return True
+
+        run_forked(abandon)
+        assert len(list(stream)) == len(values) - 1

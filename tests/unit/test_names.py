@@ -1,5 +1,7 @@
 """Names of files and tensors."""
 
+import difflib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,13 +117,13 @@ def test_best_match_among_many(asked: str, best: str):
 def test_spelling_is_compared_for_a_bounded_number_of_names(monkeypatch: pytest.MonkeyPatch):
     compared = 0
 
-    class Counting(names.difflib.SequenceMatcher):
+    class Counting(difflib.SequenceMatcher):
         def set_seq1(self, a):
             nonlocal compared
             compared += 1
             super().set_seq1(a)
 
-    monkeypatch.setattr(names.difflib, "SequenceMatcher", Counting)
+    monkeypatch.setattr(difflib, "SequenceMatcher", Counting)
     for asked in ("encoder/layer_0/block_0/kernl", "kernel", "encoder/layr_3/block_4/kernel", "z"):
         compared = 0
         near_names(asked, MANY)
