@@ -1,4 +1,5 @@
-// What the machine allows: plain loops that read, copy and pread as fast as they can, and check nothing.
+// What the machine allows: plain loops that read, copy and pread as fast as they can, and check
+// nothing.
 //
 // benchmarks/ceiling.py compiles this file into a shared library and calls it through ctypes. All
 // functions return 0, or errno. Threads share the work by a counter; each call starts its own.
@@ -20,6 +21,7 @@
 namespace {
 
 constexpr std::size_t kPieceBytes = std::size_t{4} << 20;
+constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 std::atomic<std::uint64_t> sink;
@@ -39,8 +41,7 @@ void InParallel(std::size_t count, int num_threads, const std::function<void(std
 #if defined(__x86_64__)
 __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
-std::uint64_t
-SumWords(const std::uint64_t* words, std::size_t count) {
+std::uint64_t SumWords(const std::uint64_t* words, std::size_t count) {
   std::uint64_t sum[32] = {};
   std::size_t i = 0;
   for (; i + 32 <= count; i += 32) {
@@ -52,7 +53,9 @@ SumWords(const std::uint64_t* words, std::size_t count) {
   return total;
 }
 
-std::size_t Pieces(std::size_t size, std::size_t piece) { return (size + piece - 1) / piece; }
+std::size_t Pieces(std::size_t size, std::size_t piece) {
+  return (size + piece - 1) / piece;
+}
 
 void ReadMemory(const std::uint8_t* data, std::size_t size, int num_threads) {
   InParallel(Pieces(size, kPieceBytes), num_threads, [&](std::size_t i) {
@@ -70,8 +73,8 @@ struct Piece {
 
 int ReadPiece(int descriptor, Piece piece) {
   while (piece.size > 0) {
-    const ssize_t got = ::pread(descriptor, piece.destination, piece.size,
-                                static_cast<off_t>(piece.offset));
+    const ssize_t got =
+        ::pread(descriptor, piece.destination, piece.size, static_cast<off_t>(piece.offset));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return got < 0 ? errno : EIO;
     piece.offset += static_cast<std::uint64_t>(got);
@@ -119,7 +122,8 @@ CEILING_EXPORT int ceiling_copy(void* to, const void* from, std::uint64_t size, 
   InParallel(Pieces(size, kPieceBytes), num_threads, [&](std::size_t i) {
     const std::size_t begin = i * kPieceBytes;
     std::memcpy(static_cast<std::uint8_t*>(to) + begin,
-                static_cast<const std::uint8_t*>(from) + begin, std::min(kPieceBytes, size - begin));
+                static_cast<const std::uint8_t*>(from) + begin,
+                std::min(kPieceBytes, size - begin));
   });
   return 0;
 }
@@ -145,11 +149,11 @@ CEILING_EXPORT int ceiling_pread(const char* path, const std::uint64_t* offsets,
   return failure;
 }
 
-// Fresh memory aligned to huge pages, with advice to use them; null when there is none. Its first touch
-// is the caller's. `size` must be given to ceiling_free again.
+// Fresh memory aligned to huge pages, with advice to use them; null when there is none. Its first
+// touch is the caller's. `size` must be given to ceiling_free again.
 CEILING_EXPORT void* ceiling_allocate(std::uint64_t size) {
-  void* memory = ::mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory =
+      ::mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
   const auto address = reinterpret_cast<std::uintptr_t>(memory);
   const std::size_t skip = (kHugePage - address % kHugePage) % kHugePage;
@@ -158,6 +162,13 @@ CEILING_EXPORT void* ceiling_allocate(std::uint64_t size) {
   if (skip < kHugePage) ::munmap(start + size, kHugePage - skip);
   ::madvise(start, size, MADV_HUGEPAGE);
   return start;
+}
+
+// Writes to every page.
+CEILING_EXPORT int ceiling_touch(void* memory, std::uint64_t size) {
+  auto* const bytes = static_cast<volatile std::uint8_t*>(memory);
+  for (std::uint64_t at = 0; at < size; at += kPageBytes) bytes[at] = 1;
+  return 0;
 }
 
 CEILING_EXPORT int ceiling_free(void* memory, std::uint64_t size) {
