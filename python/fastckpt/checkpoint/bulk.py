@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -17,9 +17,6 @@ from fastckpt.errors import (
     TensorNotFoundError,
 )
 from fastckpt.progress import ProgressLike, reporter
-
-if TYPE_CHECKING:
-    from fastckpt.checkpoint.reader import Checkpoint
 
 Array = NDArray[Any]
 
@@ -37,7 +34,11 @@ def load(
 
 
 def load_into(
-    checkpoint: Checkpoint, bundle: BundleReader, targets: Mapping[str, Array], *, strict: bool
+    bundle: BundleReader,
+    find: Callable[[str], StoredTensor],
+    targets: Mapping[str, Array],
+    *,
+    strict: bool,
 ) -> None:
     """Fill arrays in place; all complaints are collected before any array is touched."""
     missing: list[str] = []
@@ -46,7 +47,7 @@ def load_into(
     indirect: list[tuple[StoredTensor, Array]] = []
     for name, target in targets.items():
         try:
-            handle = checkpoint.tensor(name)
+            handle = find(name)
             handle.check_target(target)
         except TensorNotFoundError as error:
             missing.append(str(error))
@@ -58,7 +59,7 @@ def load_into(
             else:
                 indirect.append((handle, target))
     if strict and (missing or unfit):
-        raise _complaint(missing, unfit, checkpoint.prefix)
+        raise _complaint(missing, unfit, bundle.files()[0])
     ordered = bundle.file_order(list(direct))
     bundle.load_into(ordered, [bytes_of(direct[i]) for i in ordered]).wait()
     for handle, target in indirect:
@@ -165,9 +166,9 @@ def _finished(bundle: BundleReader, entry: int, array: Array | None) -> Array:
     return StoredTensor(bundle, entry, bundle.name(entry)).read()
 
 
-def _complaint(missing: list[str], unfit: list[str], prefix: str) -> CheckpointError:
-    lines = [f"cannot load {len(missing) + len(unfit)} of the arrays from {prefix!r}:"]
+def _complaint(missing: list[str], unfit: list[str], path: str) -> CheckpointError:
+    lines = [f"cannot load {len(missing) + len(unfit)} of the arrays from {path!r}:"]
     lines += [f"  {line}" for line in missing + unfit]
     lines.append("nothing was read; strict=False leaves these out")
     kind = TensorNotFoundError if missing else InvalidArgumentError
-    return kind("\n".join(lines), path=prefix)
+    return kind("\n".join(lines), path=path)

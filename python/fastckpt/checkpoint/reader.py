@@ -162,7 +162,7 @@ class Checkpoint(Mapping[str, NDArray[Any]]):
         DataLossError, CheckpointNotFoundError
             Stored bytes are damaged or missing. Some arrays were filled; damaged ones are zero.
         """
-        bulk.load_into(self, self._bundle, targets, strict=strict)
+        bulk.load_into(self._bundle, self.tensor, targets, strict=strict)
 
     def stream(
         self, names: Iterable[str] | None = None, *, prefetch_bytes: int = 256 << 20
