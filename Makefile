@@ -109,7 +109,8 @@ test-cpp: $(VENV)/.group-build
 	$(RUN) cmake --build --preset dev
 	$(RUN) ctest --test-dir build/dev --output-on-failure
 
-test-python: $(MODULE) $(VENV)/.group-test
+# Some of these use TensorFlow where it is there.
+test-python: $(MODULE) $(VENV)/.group-test $(VENV)/.group-interop
 	$(BIN)/python -m pytest --ignore=tests/interop --junitxml=$(REPORTS)/python.xml $(PYTEST_ARGS)
 
 # Python versions for which TensorFlow has no build are told so; .ci/run accepts no such excuse.

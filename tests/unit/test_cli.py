@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -223,7 +224,14 @@ def test_a_closed_pipe_is_no_error(many: Path, option: str) -> None:
 
 def test_interrupt(many: Path) -> None:
     process = subprocess.Popen(
-        command("ls", many), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command("ls", many),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A job in the background of a script inherits that SIGINT is ignored.
+        preexec_fn=functools.partial(  # noqa: PLW1509
+            signal.signal, signal.SIGINT, signal.SIG_DFL
+        ),
     )
     assert process.stdout is not None
     # The pipe is full now, or soon: the command cannot end before it is interrupted.
