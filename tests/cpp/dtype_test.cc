@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::int64_t kMaxInt64 = std::numeric_limits<std::int64_t>::max();
 
-// Bytes an element takes in a shard, by DataType number (FORMAT: table of types.proto).
+// Bytes an element takes in a shard, by DataType number (types.proto).
 constexpr int kSizes[] = {0, 4,  8, 4, 1, 2, 1, 0, 8, 8, 1, 1, 1, 4, 2, 2, 2,
                           2, 16, 2, 0, 0, 4, 8, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 

@@ -253,6 +253,10 @@ TEST(slices_that_are_missing_hide_nothing) {
   bundle.entries.erase(coding::EncodeSliceKey("part", {{2, 2}}));
   bundle.Add("part2", 1, {1}, Floats(1));
   CHECK((VisibleNames(Build(bundle)) == std::vector<std::string>{"part", "part2"}));
+  // Nor is a slice hidden that no entry lists, though it stands where a missing one would.
+  const std::string stray = coding::EncodeSliceKey("part", {{3, 1}});
+  bundle.Add(stray, 1, {1}, Floats(1));
+  CHECK((VisibleNames(Build(bundle)) == std::vector<std::string>{stray, "part", "part2"}));
 }
 
 ErrorCode BuildError(const std::string& table, const IndexOptions& options = {}) {

@@ -144,6 +144,10 @@ void WriteSliceKeys() {
   }
   Write("fuzz_slice", "key", key);
   Write("fuzz_slice", "keys", key + key.substr(1));
+  // An empty box inside another.
+  const std::string inside = std::string("\0\1\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 18);
+  const std::string around = std::string("\0\1\1\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0", 18);
+  Write("fuzz_slice", "empty-box", "\1" + around + inside);
   Write("fuzz_slice", "escapes", std::string("\1\4\0\xFF\0\1\0", 7));
 }
 

@@ -51,7 +51,11 @@ MemoryBound::~MemoryBound() {
 
 #ifdef FASTCKPT_HAS_ALLOCATOR_HOOKS
 
-#include <sanitizer/allocator_interface.h>
+// Compilers ship these without their header (sanitizer/allocator_interface.h) at times.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*taken)(const volatile void*,
+                                                                       std::size_t),
+                                                         void (*released)(const volatile void*));
+extern "C" std::size_t __sanitizer_get_allocated_size(const volatile void* memory);
 
 namespace fastckpt::fuzz {
 namespace {
@@ -61,7 +65,7 @@ void Taken(const volatile void*, std::size_t size) {
 }
 
 void Released(const volatile void* memory) {
-  if (memory != nullptr) live_bytes -= __sanitizer_get_allocated_size(const_cast<void*>(memory));
+  if (memory != nullptr) live_bytes -= __sanitizer_get_allocated_size(memory);
 }
 
 }  // namespace

@@ -3,8 +3,9 @@
 //   replay_<target> CORPUS_DIRECTORY [MUTATIONS_PER_FILE]
 //
 // Every file of the directory goes through the target, and through its mutator the given number of
-// times, always the same ones. Fails when there is no file, and when the target accepts nearly none
-// of the mutated inputs: the mutator then no longer gets past the checksums. A broken check aborts.
+// times, always the same ones. A broken check names the file and aborts. Fails when there is no
+// file that the target accepts, and when it accepts few of their mutated forms: the mutator then no
+// longer gets past the checksums.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -21,9 +22,16 @@ namespace fastckpt::fuzz {
 namespace {
 
 // As large as the inputs of scripts/run_fuzzers.sh.
-constexpr std::size_t kMaxInput = 4096;
+constexpr std::size_t kMaxInput = 2048;
 // One accepted input in so many is enough.
-constexpr std::uint64_t kAcceptedShare = 4;
+constexpr std::uint64_t kAcceptedShare = 5;
+
+// Counts over the accepted files.
+struct Totals {
+  std::uint64_t files = 0;
+  std::uint64_t mutated = 0;
+  std::uint64_t accepted = 0;
+};
 
 std::vector<std::string> CorpusFiles(const char* directory) {
   std::vector<std::string> paths;
@@ -40,15 +48,19 @@ std::string ReadWhole(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-void RunOne(const std::string& input) {
+// Whether the target accepts the input.
+bool RunOne(const std::string& input) {
+  const std::uint64_t before = NumAccepted();
   const ExactCopy copy(AsBytes(input));
   LLVMFuzzerTestOneInput(copy.view().data(), copy.view().size());
+  return NumAccepted() > before;
 }
 
-// Each mutation starts from the one before, as in a real run, for a few steps.
+// How many mutated forms the target accepts. Each starts from the one before, as in a real run, for
+// a few steps.
 std::uint64_t RunMutated(const std::string& seed_input, unsigned rounds) {
   constexpr unsigned kSteps = 4;
-  const std::uint64_t before = NumAccepted();
+  std::uint64_t accepted = 0;
   std::string input;
   for (unsigned round = 0; round < rounds; ++round) {
     if (round % kSteps == 0) input = seed_input;
@@ -56,24 +68,29 @@ std::uint64_t RunMutated(const std::string& seed_input, unsigned rounds) {
     input.resize(std::max(size, kMaxInput));
     input.resize(LLVMFuzzerCustomMutator(reinterpret_cast<std::uint8_t*>(input.data()), size,
                                          input.size(), round));
-    RunOne(input);
+    accepted += RunOne(input) ? 1 : 0;
   }
-  return NumAccepted() - before;
+  return accepted;
 }
 
 int Replay(const char* directory, unsigned rounds) {
   const std::vector<std::string> paths = CorpusFiles(directory);
-  std::uint64_t accepted = 0;
+  Totals totals;
   for (const std::string& path : paths) {
+    NameInput(path);
     const std::string input = ReadWhole(path);
-    RunOne(input);
-    accepted += RunMutated(input, rounds);
+    const bool is_accepted = RunOne(input);
+    const std::uint64_t accepted = RunMutated(input, rounds);
+    if (!is_accepted) continue;
+    ++totals.files;
+    totals.mutated += rounds;
+    totals.accepted += accepted;
   }
-  const std::uint64_t mutated = std::uint64_t{rounds} * paths.size();
-  std::printf("%s: %zu files, %llu mutated inputs, %llu of them accepted\n", directory,
-              paths.size(), static_cast<unsigned long long>(mutated),
-              static_cast<unsigned long long>(accepted));
-  return paths.empty() || accepted * kAcceptedShare < mutated ? 1 : 0;
+  std::printf("%s: %zu files, %llu accepted; of %llu mutated forms of these %llu\n", directory,
+              paths.size(), static_cast<unsigned long long>(totals.files),
+              static_cast<unsigned long long>(totals.mutated),
+              static_cast<unsigned long long>(totals.accepted));
+  return totals.files == 0 || totals.accepted * kAcceptedShare < totals.mutated ? 1 : 0;
 }
 
 }  // namespace

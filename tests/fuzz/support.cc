@@ -20,12 +20,18 @@ namespace fastckpt::fuzz {
 namespace {
 
 std::uint64_t num_accepted = 0;
+std::string input_name;
 
 }  // namespace
 
 void Broken(const char* file, int line, const char* condition) {
   std::fprintf(stderr, "%s:%d: broken: %s\n", file, line, condition);
+  if (!input_name.empty()) std::fprintf(stderr, "input: %s, or mutated\n", input_name.c_str());
   std::abort();
+}
+
+void NameInput(const std::string& name) {
+  input_name = name;
 }
 
 void CountAccepted() {

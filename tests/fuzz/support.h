@@ -24,6 +24,9 @@ namespace fastckpt::fuzz {
 // Says what broke and aborts, which every fuzzing engine takes for a finding.
 [[noreturn]] void Broken(const char* file, int line, const char* condition);
 
+// What Broken says the input is, or is a mutated form of.
+void NameInput(const std::string& name);
+
 // Targets count the inputs that got past magic numbers, checksums and structure, so that a mutator
 // that only makes refused inputs is noticed (replay.cc).
 void CountAccepted();

@@ -58,8 +58,21 @@ std::string StoredEntries(const BlockModel& block) {
   return writer.Finish();
 }
 
+// A Snappy stream that says it is of any size.
+std::string MissizedStream(Random& random, const std::string& content) {
+  const std::string stream = testing::SnappyLiteral(content);
+  ByteView elements = AsBytes(stream);
+  std::uint64_t size = 0;
+  TakeVarint(&elements, &size);
+  return testing::Varint(HostileNumber(random) & 0xFFFFFFFFu).append(AsText(elements));
+}
+
 void MutateEncoding(Random& random, BlockModel* block) {
-  switch (random.Below(8)) {
+  switch (random.Below(9)) {
+    case 8:
+      block->opaque = MissizedStream(random, StoredEntries(*block));
+      block->type = 1;
+      break;
     case 0:
       block->type =
           static_cast<std::uint8_t>(random.OneIn(4) ? random.Below(256) : random.Below(2));
