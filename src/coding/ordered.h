@@ -63,6 +63,10 @@ std::string EncodeSliceKey(std::string_view name, const std::vector<Extent>& ext
 // Whether the extents make sense for a shape is the caller's question.
 std::optional<SliceKey> DecodeSliceKey(ByteView key);
 
+inline bool IsSliceKey(std::string_view key) {
+  return DecodeSliceKey(AsBytes(key)).has_value();
+}
+
 }  // namespace fastckpt::coding
 
 #endif  // FASTCKPT_CODING_ORDERED_H_

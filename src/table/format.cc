@@ -13,6 +13,11 @@ const std::uint8_t* DecodeHandle(const std::uint8_t* p, const std::uint8_t* end,
   return p == nullptr ? nullptr : coding::DecodeVarint64(p, end, &handle->size);
 }
 
+void EncodeHandle(std::string& out, const BlockHandle& handle) {
+  coding::AppendVarint64(out, handle.offset);
+  coding::AppendVarint64(out, handle.size);
+}
+
 FooterError DecodeFooter(ByteView bytes, Footer* footer) {
   const std::uint8_t* p = bytes.data();
   const std::uint8_t* const end = p + kFooterHandleSpace;
@@ -22,13 +27,17 @@ FooterError DecodeFooter(ByteView bytes, Footer* footer) {
   p = DecodeHandle(p, end, &footer->index);
   if (p == nullptr) return FooterError::kHandles;
   std::string canonical;
-  for (const BlockHandle& handle : {footer->metaindex, footer->index}) {
-    coding::AppendVarint64(canonical, handle.offset);
-    coding::AppendVarint64(canonical, handle.size);
-  }
-  canonical.resize(kFooterHandleSpace);
-  footer->is_canonical = AsText(bytes.first(kFooterHandleSpace)) == canonical;
+  EncodeFooter(canonical, footer->metaindex, footer->index);
+  footer->is_canonical = AsText(bytes) == canonical;
   return FooterError::kNone;
+}
+
+void EncodeFooter(std::string& out, const BlockHandle& metaindex, const BlockHandle& index) {
+  const std::size_t start = out.size();
+  EncodeHandle(out, metaindex);
+  EncodeHandle(out, index);
+  out.resize(start + kFooterHandleSpace);
+  coding::AppendFixed64(out, kTableMagic);
 }
 
 }  // namespace fastckpt::table

@@ -3,6 +3,7 @@
 #define FASTCKPT_TABLE_FORMAT_H_
 
 #include <cstdint>
+#include <string>
 
 #include "base/bytes.h"
 
@@ -26,6 +27,7 @@ constexpr std::uint64_t kTableMagic = 0xDB4775248B80FB57u;
 // Reads a handle; returns the position after it, or nullptr. Bytes after a handle are permitted.
 const std::uint8_t* DecodeHandle(const std::uint8_t* p, const std::uint8_t* end,
                                  BlockHandle* handle);
+void EncodeHandle(std::string& out, const BlockHandle& handle);
 
 struct Footer {
   BlockHandle metaindex;
@@ -39,6 +41,8 @@ enum class FooterError : std::uint8_t { kNone, kMagic, kHandles };
 
 // `bytes` are the last kFooterSize bytes of the file.
 FooterError DecodeFooter(ByteView bytes, Footer* footer);
+// Appends kFooterSize bytes.
+void EncodeFooter(std::string& out, const BlockHandle& metaindex, const BlockHandle& index);
 
 }  // namespace fastckpt::table
 

@@ -4,7 +4,7 @@
 
 #include "coding/varint.h"
 #include "coding/wire.h"
-#include "tensor/shape.h"
+#include "coding/wire_append.h"
 
 namespace fastckpt::tensor {
 namespace {
@@ -84,6 +84,35 @@ bool DecodeSlice(ByteView message, std::vector<coding::Extent>* extents) {
     extents->push_back(extent);
   }
   return reader.ok();
+}
+
+void AppendVersion(std::string& out, const VersionDef& version) {
+  coding::AppendInt64Field(out, 1, version.producer);
+  coding::AppendInt64Field(out, 2, version.min_consumer);
+  if (version.bad_consumers.empty()) return;
+  coding::AppendMessage(out, 3, [&] {
+    for (const std::int64_t number : version.bad_consumers) {
+      coding::AppendVarint64(out, static_cast<std::uint64_t>(number));
+    }
+  });
+}
+
+void AppendShape(std::string& out, ShapeView shape) {
+  for (const std::int64_t dim : shape) {
+    coding::AppendMessage(out, 2, [&] { coding::AppendInt64Field(out, 1, dim); });
+  }
+}
+
+void AppendSlice(std::string& out, std::span<const coding::Extent> extents) {
+  for (const coding::Extent& extent : extents) {
+    coding::AppendMessage(out, 1, [&] {
+      coding::AppendInt64Field(out, 1, extent.start);
+      if (extent.is_full()) return;
+      // The member of a oneof: its presence counts, so that zero is written too.
+      coding::AppendTag(out, 2, WireType::kVarint);
+      coding::AppendVarint64(out, static_cast<std::uint64_t>(extent.length));
+    });
+  }
 }
 
 bool IsInside(const coding::Extent& extent, std::int64_t dim) {

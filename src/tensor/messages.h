@@ -4,10 +4,13 @@
 #define FASTCKPT_TENSOR_MESSAGES_H_
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "base/bytes.h"
 #include "coding/ordered.h"
+#include "tensor/shape.h"
 
 namespace fastckpt::tensor {
 
@@ -29,6 +32,12 @@ bool DecodeShape(ByteView message, std::vector<std::int64_t>* dims, bool* unknow
 
 // Appends one extent for each dimension to `extents`. More than kMaxRank of them are malformed.
 bool DecodeSlice(ByteView message, std::vector<coding::Extent>* extents);
+
+// Append the content of a message, without tag and length, as protobuf writes it: fields in
+// ascending order, numbers equal to zero left out. A full extent is an empty message.
+void AppendVersion(std::string& out, const VersionDef& version);
+void AppendShape(std::string& out, ShapeView shape);
+void AppendSlice(std::string& out, std::span<const coding::Extent> extents);
 
 // Whether an extent lies inside a dimension of this size.
 bool IsInside(const coding::Extent& extent, std::int64_t dim);

@@ -73,4 +73,19 @@ StringLayout ParseStrings(ByteView stored, std::uint64_t count, bool big_endian,
   return layout;
 }
 
+StringHeader EncodeStringHeader(std::span<const ByteView> elements) {
+  StringHeader header;
+  std::uint32_t crc = 0;
+  for (const ByteView element : elements) {
+    coding::AppendVarint64(header.leading, element.size());
+    crc = ExtendByLength(crc, element.size(), false);
+  }
+  const std::uint32_t checksum = crc::Mask(crc);
+  coding::AppendFixed32(header.leading, checksum);
+  crc = crc::Extend(crc, &checksum, kChecksumSize);
+  for (const ByteView element : elements) crc = crc::Extend(crc, element.data(), element.size());
+  header.crc = crc;
+  return header;
+}
+
 }  // namespace fastckpt::tensor

@@ -9,6 +9,8 @@
 #define FASTCKPT_TENSOR_STRINGS_H_
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "base/bytes.h"
@@ -34,6 +36,17 @@ struct StringLayout {
 // stored.size() elements are ever allocated for. With `verify` both checksums are computed and the
 // first is compared.
 StringLayout ParseStrings(ByteView stored, std::uint64_t count, bool big_endian, bool verify);
+
+// What stands before the text of a string tensor, in native byte order. The stored bytes are
+// `leading`, then those of all elements.
+struct StringHeader {
+  std::string leading;
+  // CRC-32C of the tensor, unmasked, as the entry records it.
+  std::uint32_t crc = 0;
+};
+
+// Reads every byte of the elements once.
+StringHeader EncodeStringHeader(std::span<const ByteView> elements);
 
 }  // namespace fastckpt::tensor
 

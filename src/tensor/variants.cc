@@ -42,6 +42,21 @@ VariantLayout ParseVariants(ByteView stored, std::uint64_t count, bool verify) {
   return layout;
 }
 
+std::uint32_t AppendVariants(std::string& out, std::span<const ByteView> records) {
+  std::uint32_t crc = 0;
+  for (const ByteView record : records) {
+    const std::uint64_t size = record.size();
+    crc = crc::Extend(crc, &size, sizeof size);
+    crc = crc::Extend(crc, record.data(), record.size());
+    const std::uint32_t checksum = crc::Mask(crc);
+    coding::AppendVarint64(out, size);
+    out += AsText(record);
+    coding::AppendFixed32(out, checksum);
+    crc = crc::Extend(crc, &checksum, kChecksumSize);
+  }
+  return crc;
+}
+
 ByteView VariantTypeName(ByteView record) {
   ByteView name;
   coding::WireReader reader(record);

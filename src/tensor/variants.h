@@ -8,6 +8,8 @@
 #define FASTCKPT_TENSOR_VARIANTS_H_
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "base/bytes.h"
@@ -27,6 +29,10 @@ struct VariantLayout {
 // Finds the records of a variant tensor. `count` is hostile: at most stored.size() records are ever
 // allocated for. With `verify` every record's checksum is compared.
 VariantLayout ParseVariants(ByteView stored, std::uint64_t count, bool verify);
+
+// Appends the stored form of a variant tensor, given the VariantTensorDataProto of each element.
+// Returns the CRC-32C of the tensor, unmasked, as the entry records it.
+std::uint32_t AppendVariants(std::string& out, std::span<const ByteView> records);
 
 // The type_name of a VariantTensorDataProto (field 1); empty when it has none or is malformed.
 ByteView VariantTypeName(ByteView record);

@@ -115,5 +115,26 @@ TEST(footers_in_other_than_the_shortest_form_are_read_and_told) {
   CHECK(!footer.is_canonical);
 }
 
+TEST(handles_and_footers_are_encoded_as_the_twin_does) {
+  const std::vector<BlockHandle> handles = {
+      {0, 0}, {22, 8}, {127, 128}, {std::uint64_t{1} << 35, 262144}, {kMax, kMax}};
+  for (const BlockHandle& metaindex : handles) {
+    std::string handle = "before";
+    table::EncodeHandle(handle, metaindex);
+    CHECK_EQ(handle, "before" + EncodeHandle(metaindex));
+    for (const BlockHandle& index : handles) {
+      std::string footer = "before";
+      table::EncodeFooter(footer, metaindex, index);
+      FooterFields fields;
+      fields.metaindex = metaindex;
+      fields.index = index;
+      CHECK_EQ(footer, "before" + EncodeFooter(fields));
+    }
+  }
+  std::string documented;
+  table::EncodeFooter(documented, {22, 8}, {35, 13});
+  CHECK_EQ(documented, EmptyIndexFooter());
+}
+
 }  // namespace
 }  // namespace fastckpt::table

@@ -1,5 +1,7 @@
 #include "tensor/strings.h"
 
+#include <sys/mman.h>
+
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -7,6 +9,7 @@
 
 #include "crc/crc32c.h"
 #include "harness.h"
+#include "hex.h"
 #include "table_writer.h"
 
 namespace fastckpt::tensor {
@@ -111,6 +114,73 @@ TEST(hostile_counts_and_lengths_allocate_nothing_large) {
   CHECK(Parse(wrapping, 2, false, false).error == StringError::kLengths);
   CHECK(Parse(Varint(kMax) + std::string(20, 'x'), 1).error == StringError::kLengths);
   CHECK(Parse(std::string(11, '\xff') + "xxxx", 1).error == StringError::kLengths);
+}
+
+StringHeader Encode(const std::vector<std::string>& elements) {
+  std::vector<ByteView> views;
+  for (const std::string& element : elements) views.push_back(AsBytes(element));
+  return EncodeStringHeader(views);
+}
+
+TEST(string_headers_have_the_documented_bytes) {
+  const StringHeader header = Encode({"ab", "", "xyz"});
+  CHECK_EQ(testing::Hex(header.leading),
+           "020003"
+           "1b428bca");
+  CHECK_EQ(crc::Mask(header.crc), 0x3fc4ad10u);
+  CHECK_EQ(testing::Hex(Encode({}).leading), "d8ea82a2");
+  CHECK_EQ(Encode({}).crc, crc::Value("\xd8\xea\x82\xa2", 4));
+  CHECK_EQ(Encode({""}).leading.size(), 5u);
+}
+
+TEST(encoded_strings_equal_those_of_the_twin_and_come_back) {
+  for (const auto& elements : Samples()) {
+    const StringHeader header = Encode(elements);
+    std::string stored = header.leading;
+    for (const std::string& element : elements) stored += element;
+    const StoredTensor twin = StoreStrings(elements);
+    CHECK(stored == twin.bytes);
+    CHECK_EQ(header.crc, twin.crc);
+    const StringLayout layout = Parse(stored, elements.size());
+    CHECK(layout.error == StringError::kNone);
+    CHECK(Elements(stored, layout) == elements);
+    CHECK_EQ(layout.crc, header.crc);
+  }
+}
+
+// Zeros that take no memory: every page is the system's page of zeros.
+class Zeros {
+ public:
+  explicit Zeros(std::size_t size)
+      : size_(size),
+        data_(mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {
+    CHECK(data_ != MAP_FAILED);
+  }
+  ~Zeros() { munmap(data_, size_); }
+  Zeros(const Zeros&) = delete;
+  Zeros& operator=(const Zeros&) = delete;
+
+  ByteView First(std::size_t size) const { return {static_cast<const std::uint8_t*>(data_), size}; }
+
+ private:
+  std::size_t size_;
+  void* data_;
+};
+
+TEST(lengths_from_4_gib_on_enter_the_checksum_as_eight_bytes) {
+  constexpr std::size_t k4Gib = std::size_t{1} << 32;
+  const Zeros zeros(k4Gib);
+  for (const std::size_t size : {k4Gib - 1, k4Gib}) {
+    const std::vector<ByteView> elements{zeros.First(size)};
+    const std::uint64_t length = size;
+    const std::uint32_t lengths_crc = crc::Value(&length, size == k4Gib ? 8 : 4);
+    const StringHeader header = EncodeStringHeader(elements);
+    CHECK_EQ(testing::Hex(header.leading),
+             testing::Hex(Varint(size) + Fixed32(crc::Mask(lengths_crc))));
+    const std::uint32_t masked = crc::Mask(lengths_crc);
+    const std::uint32_t before_text = crc::Extend(lengths_crc, &masked, sizeof masked);
+    CHECK_EQ(header.crc, crc::Extend(before_text, zeros.First(size).data(), size));
+  }
 }
 
 }  // namespace

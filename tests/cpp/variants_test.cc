@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "harness.h"
+#include "hex.h"
 #include "table_writer.h"
 
 namespace fastckpt::tensor {
@@ -62,6 +63,26 @@ TEST(hostile_counts_and_record_sizes_allocate_nothing_large) {
   for (const std::uint64_t size : {std::uint64_t{17}, std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
     CHECK(ParseVariants(Vector(Varint(size) + std::string(20, 'x')), 1, true).error ==
           VariantError::kRecords);
+  }
+}
+
+TEST(encoded_records_equal_those_of_the_twin_and_come_back) {
+  const std::vector<std::vector<std::string>> samples = {
+      {}, {""}, {"one", "", std::string(300, 'r')}, std::vector<std::string>(100, "same")};
+  for (const auto& records : samples) {
+    std::vector<ByteView> views;
+    for (const std::string& record : records) views.push_back(AsBytes(record));
+    std::string out = "before";
+    const std::uint32_t crc = AppendVariants(out, views);
+    const StoredTensor twin = StoreVariants(records);
+    CHECK_EQ(testing::Hex(out), testing::Hex("before" + twin.bytes));
+    CHECK_EQ(crc, twin.crc);
+    const std::vector<std::uint8_t> exact = Vector(out.substr(6));
+    const VariantLayout layout = ParseVariants(exact, records.size(), true);
+    CHECK(layout.error == VariantError::kNone);
+    CHECK_EQ(layout.crc, crc);
+    for (std::size_t i = 0; i < records.size(); ++i)
+      CHECK_EQ(AsText(layout.records[i]), records[i]);
   }
 }
 
