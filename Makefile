@@ -1,7 +1,7 @@
 # Everything a contributor does, by one word. Needs Python >= 3.11 with venv, a C++20 compiler and make;
 # the rest (CMake, ninja, Cython, test tools, TensorFlow) is installed into .venv by the targets that use it.
 #
-#   make demo         build, and show the small checkpoints that come with the package
+#   make demo         build, save and read a checkpoint of 1 GiB, and show what that takes
 #   make test         C++ tests, Python tests, and interop with real TensorFlow
 #   make test-extras  sanitizers, wheel smoke, benchmark smoke, documentation
 #   make check        formatters, linters, types, stubs, layering

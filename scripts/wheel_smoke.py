@@ -56,7 +56,7 @@ def main() -> None:
         for prefix in prefixes:
             check_command("ls", str(prefix))
             check_command("verify", str(prefix))
-    check_command("demo")
+    check_command("demo", "--size", "16MiB")
     version = importlib.metadata.version("tf-fastckpt")
     print(f"wheel smoke: {version} read {len(prefixes)} checkpoints, {tensors} tensors")
 

@@ -36,6 +36,9 @@ from fastckpt.progress import Progress
 
 if TYPE_CHECKING:
     from fastckpt import inspect_checkpoint
+    from fastckpt.checkpoint.async_save import AsyncSave, save_async
+    from fastckpt.checkpoint.merging import commit, merge
+    from fastckpt.checkpoint.writer import CheckpointWriter, save
     from fastckpt.training import (
         NewCheckpointReader,
         checkpoint_exists,
@@ -50,12 +53,14 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AsyncSave",
     "Checkpoint",
     "CheckpointBusyError",
     "CheckpointChangedError",
     "CheckpointError",
     "CheckpointIOError",
     "CheckpointNotFoundError",
+    "CheckpointWriter",
     "ClosedError",
     "Damage",
     "DataLossError",
@@ -72,6 +77,7 @@ __all__ = [
     "VerifyReport",
     "checkpoint_exists",
     "checkpoints_iterator",
+    "commit",
     "get_checkpoint_mtimes",
     "get_checkpoint_state",
     "inspect_checkpoint",
@@ -80,13 +86,19 @@ __all__ = [
     "load",
     "load_checkpoint",
     "load_variable",
+    "merge",
     "open",
+    "save",
+    "save_async",
     "wait_for_new_checkpoint",
 ]
 
 # Names that cost an import of their own, made on first use: where each is.
 _LAZY = {
     "inspect_checkpoint": "fastckpt.inspect_checkpoint",
+    **dict.fromkeys(("AsyncSave", "save_async"), "fastckpt.checkpoint.async_save"),
+    **dict.fromkeys(("CheckpointWriter", "save"), "fastckpt.checkpoint.writer"),
+    **dict.fromkeys(("commit", "merge"), "fastckpt.checkpoint.merging"),
     **dict.fromkeys(
         (
             "NewCheckpointReader",

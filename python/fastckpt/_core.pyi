@@ -1,5 +1,5 @@
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Self, overload
 
 import numpy as np
@@ -11,6 +11,8 @@ from fastckpt.errors import CheckpointError
 def crc_kernels() -> list[str]: ...
 def crc_kernel() -> str: ...
 def crc32c(data: Any, crc: int = 0) -> int: ...
+def is_slice_key(key: bytes) -> bool: ...
+def total_nbytes(values: Iterable[object], limit: int) -> int: ...
 def reset_after_fork() -> None: ...
 
 @disjoint_base
@@ -87,6 +89,9 @@ class BundleReader:
         self, entry_id: int
     ) -> list[tuple[tuple[int, ...], tuple[int, ...], int | None]]: ...
     def ensure_all_verified(self, ids: Sequence[int]) -> None: ...
+    def ensure_regions_verified(
+        self, regions: Iterable[tuple[int, Sequence[int], Sequence[int], Sequence[int]]]
+    ) -> None: ...
     def read_region(
         self,
         entry_id: int,
@@ -133,6 +138,81 @@ class LoadJob:
     def failures(self) -> list[tuple[int, CheckpointError]]: ...
 
 @disjoint_base
+class TensorBatch:
+    def __new__(cls) -> Self: ...
+
+@disjoint_base
+class TracedFiles:
+    def __new__(cls, *, kill_before: int = 0, kill_after: int = 0) -> Self: ...
+    def records(self) -> list[tuple[str, str, str, int, int, bytes, int]]: ...
+
+@disjoint_base
+class BundleWriter:
+    def __new__(
+        cls,
+        prefix: bytes,
+        *,
+        num_shards: int,
+        alignment: int,
+        block_crcs: bool,
+        sync: bool,
+        complete_slices: bool,
+        num_threads: int,
+        numbers: dict[np.dtype[Any], int],
+        prepare: Callable[[str, object], tuple[Any, ...]],
+        check_name: Callable[[object], bytes],
+        direct: bool = False,
+        files: TracedFiles | None = None,
+    ) -> Self: ...
+    def add_all(
+        self,
+        items: Iterable[tuple[str, Any]],
+        report: Callable[[int, int, str], object] | None,
+    ) -> None: ...
+    def add(
+        self,
+        name: bytes,
+        item: tuple[Any, ...],
+        report: Callable[[int, int, str], object] | None,
+        *,
+        shard: int = -1,
+        extents: Sequence[tuple[int, int]] | None = None,
+        full_shape: Sequence[int] | None = None,
+    ) -> None: ...
+    def add_companion(self, suffix: str, content: bytes) -> None: ...
+    def commit(self) -> None: ...
+    def abort(self) -> None: ...
+    @property
+    def num_tensors(self) -> int: ...
+    @property
+    def stored_bytes(self) -> int: ...
+
+@disjoint_base
+class BundleMerger:
+    def __new__(
+        cls,
+        prefixes: list[bytes],
+        destination: bytes,
+        *,
+        consume: bool,
+        sync: bool,
+        complete_slices: bool,
+        num_threads: int,
+    ) -> Self: ...
+    @property
+    def nbytes(self) -> int: ...
+    def run(self, report: Callable[[int, int, str], object] | None) -> None: ...
+
+def discard(prefix: bytes) -> None: ...
+
+@disjoint_base
+class Snapshot:
+    def __new__(cls) -> Self: ...
+    def take(self, arrays: Sequence[NDArray[Any]], num_threads: int) -> list[NDArray[Any]]: ...
+    @property
+    def nbytes(self) -> int: ...
+
+@disjoint_base
 class LegacyReader:
     def __new__(cls, paths: Sequence[bytes], *, skip_damage: bool) -> Self: ...
     def __len__(self) -> int: ...
@@ -157,3 +237,16 @@ class LegacyReader:
     def fingerprint(self) -> tuple[int, int]: ...
     def damage(self) -> list[tuple[CheckpointError, str, str]]: ...
     def check_files(self) -> list[CheckpointError]: ...
+
+def is_legacy_dtype(number: int) -> bool: ...
+def write_legacy(
+    path: bytes,
+    items: Iterable[
+        tuple[bytes, tuple[Any, ...], Sequence[tuple[int, int]] | None, Sequence[int] | None, int]
+    ],
+    *,
+    num_shards: int,
+    sync: bool,
+    num_threads: int,
+    report: Callable[[int, int, str], object] | None,
+) -> None: ...

@@ -1,9 +1,11 @@
 """The binding: buffers, scalars and errors between Python and the C++ core, and nothing else."""
-from cpython.buffer cimport PyBuffer_FillInfo, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBuffer_FillInfo, PyBuffer_Release, PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer,
+)
 from cpython.exc cimport PyErr_CheckSignals
 from cython.operator cimport dereference as deref
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libcpp.memory cimport shared_ptr
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libcpp.memory cimport make_shared, shared_ptr, unique_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
@@ -11,14 +13,23 @@ from cpp cimport (
     ActiveKernel, Arena, Backend, ByteView, DamagedRange, Entry, EntryStatus, Error, Extend,
     FindParts, Index, IsNormal, IsPlain, Kernels, kInlineBytes, LoadPlan, milliseconds,
     NeedsNormalising, ParseStrings, ParseVariants, Part, Placement, Reader, ReaderOptions,
-    ReadStrided, ResetThreadPoolAfterFork, ShapeView, Source, StoredBytes, StoredSize,
+    ReadStrided, RegionCheck, ResetThreadPoolAfterFork, ShapeView, Source, StoredBytes, StoredSize,
     StridedDim, string_view, StringError, StringLayout, SwapUnit, ToPython, Transfer,
     TransferFailure, TransferJob, TransferOptions, VariantError, VariantLayout, VariantTypeName,
 )
 
+from merge_cpp cimport Discard, MergeOptions, Merger
+from traced_cpp cimport ChangeRecord, RecordingFileSystem
+from writer_cpp cimport (
+    AllocateArena, CopyJob, CopyTask, Extent, InputList, IsSliceKey, Job, MakeByteView,
+    MakeMutableBytes, StoredItems, WriteJob, Writer, WriterOptions,
+)
+
+from threading import RLock
+
 import numpy as np
 
-from fastckpt.errors import UnsupportedError
+from fastckpt.errors import InvalidArgumentError, UnsupportedError
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
@@ -70,6 +81,11 @@ def crc32c(data, uint32_t crc=0):
     return crc
 
 
+def is_slice_key(bytes key):
+    """Whether these bytes are the key of a slice of a partitioned tensor."""
+    return IsSliceKey(string_view(<const char*>key, <size_t>len(key)))
+
+
 def reset_after_fork():
     """Give a forked child a thread pool of its own."""
     ResetThreadPoolAfterFork()
@@ -112,6 +128,12 @@ cdef object decode_bytes(const string& text):
 
 
 include "arrays.pxi"
+include "regions.pxi"
 include "bundle_reader.pxi"
 include "load_job.pxi"
+include "traced_files.pxi"
+include "bundle_writer.pxi"
+include "merge.pxi"
+include "snapshot.pxi"
 include "legacy.pxi"
+include "legacy_writer.pxi"

@@ -290,22 +290,27 @@ cdef class BundleReader:
             left = [entry_id for entry_id in ids if not self.reader.IsVerified(entry_id)]
             self.check(left).wait()
 
+    def ensure_regions_verified(self, regions):
+        """Compare, in parallel, what regions need: blocks where they have checksums of their own.
+
+        A region is ``(entry id, starts, counts, steps)``.
+        """
+        if self.verify:
+            self.ensure_all_verified(check_regions(self, regions))
+
     def read_region(self, uint32_t entry_id, starts, counts, steps, out):
         """Copy part of an entry into an ndarray of shape `counts`; returns the bytes read.
 
         No checksum is compared here.
         """
-        cdef vector[StridedDim] dims
-        cdef StridedDim dim
+        cdef vector[StridedDim] dims = region_dims(starts, counts, steps)
         cdef uint64_t bytes_read
+        cdef size_t d
         dtype = self._dtype(self.reader.entry(entry_id).dtype)
         if out.shape != tuple(counts) or out.dtype != dtype:
             raise ValueError("out has another shape or dtype than the region")
-        for start, count, step, stride in zip(
-            starts, counts, steps, out.strides, strict=True
-        ):
-            dim.start, dim.count, dim.step, dim.stride_bytes = start, count, step, stride
-            dims.push_back(dim)
+        for d in range(dims.size()):
+            dims[d].stride_bytes = out.strides[d]
         address, is_read_only = out.__array_interface__["data"]
         if is_read_only:
             raise ValueError("out is read-only")
@@ -367,7 +372,10 @@ cdef class BundleReader:
         return job
 
     def check(self, ids, *, num_threads=None, keep_going=False):
-        """Start comparing checksums, whether or not that was done before."""
+        """Start comparing checksums, whether or not that was done before.
+
+        With `keep_going` a report is all that is wanted: the bytes may go as they came.
+        """
         cdef LoadJob job = LoadJob.__new__(LoadJob)
         threads = self.num_threads_ if num_threads is None else num_threads
         job.start_into(self, ids, None, threads, True, keep_going)

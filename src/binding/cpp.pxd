@@ -67,6 +67,7 @@ cdef extern from "io/source.h" namespace "fastckpt::io" nogil:
         kAuto
         kMapped
         kPositional
+        kDirect
 
     cdef cppclass Source:
         const string& path()
@@ -211,6 +212,14 @@ cdef extern from "bundle/strided.h" namespace "fastckpt::bundle" nogil:
     ) except +Translate
 
 
+cdef extern from "bundle/region_check.h" namespace "fastckpt::bundle" nogil:
+    cdef cppclass RegionCheck:
+        RegionCheck(shared_ptr[const Reader])
+        cbool Add(uint32_t, const vector[StridedDim]&) except +Translate
+        void Start(int) except +Translate
+        cbool WaitFor(milliseconds) except +Translate
+
+
 cdef extern from "bundle/transfer.h" namespace "fastckpt::bundle" nogil:
     const uint64_t kInlineBytes
 
@@ -225,6 +234,7 @@ cdef extern from "bundle/transfer.h" namespace "fastckpt::bundle" nogil:
     cdef cppclass TransferOptions:
         cbool verify
         cbool keep_going
+        cbool keep_cached
         int num_threads
         cbool in_background
 

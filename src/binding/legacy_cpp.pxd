@@ -1,11 +1,11 @@
-# The reader of V1 checkpoints as the binding sees it. Contracts are in src/legacy/.
+# V1 checkpoints as the binding sees it. Contracts are in src/legacy/.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libcpp.memory cimport shared_ptr
+from libcpp.memory cimport shared_ptr, unique_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 from libcpp cimport bool as cbool
 
-from cpp cimport Box, ByteView, DamagedRange, Error, MutableBytes, string_view
+from cpp cimport Box, ByteView, DamagedRange, Error, MutableBytes, milliseconds, string_view
 
 
 cdef extern from "translate.h" namespace "fastckpt::binding" nogil:
@@ -13,6 +13,8 @@ cdef extern from "translate.h" namespace "fastckpt::binding" nogil:
 
 
 cdef extern from "legacy/values.h" namespace "fastckpt::legacy" nogil:
+    cbool IsStorable(int32_t)
+
     cdef cppclass StringValues:
         StringValues(ByteView)
         cbool Next(ByteView*)
@@ -55,3 +57,26 @@ cdef extern from "legacy/reader.h" namespace "fastckpt::legacy" nogil:
         uint32_t fingerprint()
         const vector[DamagedRange]& damage()
         vector[Error] CheckFiles() except +Translate
+
+
+cdef extern from "legacy/encode.h" namespace "fastckpt::legacy" nogil:
+    cdef cppclass V1Input "fastckpt::legacy::TensorInput":
+        string_view name
+
+
+cdef extern from "legacy/writer.h" namespace "fastckpt::legacy" nogil:
+    cdef cppclass V1WriterOptions "fastckpt::legacy::WriterOptions":
+        V1WriterOptions()
+        int32_t num_shards
+        cbool sync
+        int num_threads
+
+    cdef cppclass V1Writer "fastckpt::legacy::Writer":
+        cbool WaitFor(milliseconds) except +Translate
+        void Commit() except +Translate
+        uint64_t bytes_done()
+        size_t inputs_done()
+        size_t current_input()
+
+    unique_ptr[V1Writer] MakeV1Writer "std::make_unique<fastckpt::legacy::Writer>"(
+        const string&, const vector[V1Input]&, const V1WriterOptions&) except +Translate

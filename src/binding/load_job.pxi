@@ -70,6 +70,8 @@ cdef class LoadJob:
                 total += self.bundle.reader.entry(self.ids[i]).size
         options.verify = verify
         options.keep_going = keep_going
+        # A check that stops at damage comes before the bytes are looked at.
+        options.keep_cached = not self.makes_arrays and not self.views.size() and not keep_going
         options.in_background = in_background
         # Little work is done at once on the calling thread; waking another costs more.
         options.num_threads = num_threads if total >= kInlineBytes else 0

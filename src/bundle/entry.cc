@@ -8,6 +8,30 @@ using coding::WireField;
 using coding::WireReader;
 using coding::WireType;
 
+namespace {
+
+constexpr std::uint32_t kBlockCrcsField = 1000;
+
+// False when the message is malformed, has a field twice, or lacks one. Fields that are not known
+// are skipped.
+bool DecodeBlockCrcs(ByteView message, BlockCrcFields* blocks) {
+  int sizes = 0;
+  int lists = 0;
+  WireReader reader(message);
+  for (WireField field; reader.Next(&field);) {
+    if (field.Is(1, WireType::kVarint)) {
+      blocks->block_size = field.value;
+      ++sizes;
+    } else if (field.Is(2, WireType::kBytes)) {
+      blocks->masked_crcs = field.bytes;
+      ++lists;
+    }
+  }
+  return reader.ok() && sizes == 1 && lists == 1;
+}
+
+}  // namespace
+
 bool DecodeHeader(ByteView value, Header* header) {
   std::int32_t endianness = 0;
   WireReader reader(value);
@@ -25,6 +49,7 @@ bool DecodeEntry(ByteView value, EntryFields* fields, std::vector<std::int64_t>*
                  std::vector<coding::Extent>* extents) {
   const std::size_t first_dim = dims->size();
   const std::size_t first_extent = extents->size();
+  std::uint64_t num_block_fields = 0;
   WireReader reader(value);
   for (WireField field; reader.Next(&field);) {
     if (field.Is(1, WireType::kVarint)) {
@@ -49,6 +74,11 @@ bool DecodeEntry(ByteView value, EntryFields* fields, std::vector<std::int64_t>*
       if ((extents->size() - before) * fields->num_slices != extents->size() - first_extent) {
         return false;
       }
+    } else if (field.number == kBlockCrcsField) {
+      BlockCrcFields blocks;
+      const bool is_sound = ++num_block_fields == 1 && field.type == WireType::kBytes &&
+                            DecodeBlockCrcs(field.bytes, &blocks);
+      fields->block_crcs = is_sound ? std::optional(blocks) : std::nullopt;
     }
   }
   return reader.ok() && extents->size() - first_extent == fields->num_slices * fields->num_dims;

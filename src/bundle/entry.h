@@ -3,6 +3,7 @@
 #define FASTCKPT_BUNDLE_ENTRY_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/bytes.h"
@@ -22,6 +23,15 @@ struct Header {
 // False when the bytes are no BundleHeaderProto or name an unknown byte order.
 bool DecodeHeader(ByteView value, Header* header);
 
+// Field 1000 of BundleEntryProto, an extension that TensorFlow skips: a message of 1 = block size
+// (varint) and 2 = the masked CRC of each block of so many stored bytes, the last one shorter
+// (packed fixed32).
+struct BlockCrcFields {
+  std::uint64_t block_size = 0;
+  // Little-endian, four bytes each; borrowed from the entry's message.
+  ByteView masked_crcs;
+};
+
 // BundleEntryProto. `dims` and `extents` are appended to and never cleared, so that a caller can
 // collect those of many entries in one vector each.
 struct EntryFields {
@@ -34,6 +44,9 @@ struct EntryFields {
   std::uint64_t num_dims = 0;
   // Number of TensorSliceProtos; each appends one Extent for each of its dimensions.
   std::uint64_t num_slices = 0;
+  // Absent where the field is, and where it is malformed or stands twice: it only ever adds to what
+  // the other fields say. Lives as long as the message.
+  std::optional<BlockCrcFields> block_crcs;
 };
 
 // False when the bytes are no BundleEntryProto. Slices must have as many extents as the shape has

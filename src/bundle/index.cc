@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "coding/fixed.h"
 #include "crc/crc32c.h"
 #include "tensor/dtype.h"
 
@@ -15,6 +16,9 @@ constexpr std::uint64_t kLimitAllowance = std::uint64_t{4} << 20;
 // In halves: 2.5 times the bytes that are there.
 constexpr std::uint64_t kLimitHalves = 5;
 constexpr std::uint64_t kMaxReserve = std::uint64_t{1} << 30;
+
+// A table, and what a reader remembers of its blocks; TableState in blocks.h.
+constexpr std::uint64_t kBytesPerBlockTable = sizeof(BlockTable) + 24;
 
 // Every stored string element has a length byte, and all of them share one checksum.
 constexpr std::uint64_t kMinStringOverhead = 4;
@@ -106,6 +110,9 @@ class IndexBuilder {
       index_.names_.reserve(static_cast<std::size_t>(std::min(limit_bytes_, kMaxReserve)) +
                             key.size());
     }
+    if (fields.block_crcs && entry.status == EntryStatus::kOk && !entry.sliced) {
+      AddBlockCrcs(*fields.block_crcs, entry.size);
+    }
     index_.names_.append(key);
     index_.entries_.push_back(entry);
     if (UsedBytes() > limit_bytes_ || PastOffsets()) RaiseLimit();
@@ -140,6 +147,25 @@ class IndexBuilder {
     }
     entry->shard_slot = ShardSlot(fields.shard_id);
     return EntryStatus::kOk;
+  }
+
+  // Leaves out what does not fit the entry: a block size or a number of CRCs that cannot be. One
+  // block is what the entry's own CRC covers.
+  void AddBlockCrcs(const BlockCrcFields& fields, std::uint64_t size) {
+    const ByteView masked = fields.masked_crcs;
+    if (fields.block_size < kMinBlockSize || fields.block_size >= size) return;
+    const std::uint64_t count = (size - 1) / fields.block_size + 1;
+    if (masked.size() % 4 != 0 || masked.size() / 4 != count) return;
+    Column<std::uint32_t>& crcs = index_.block_crcs_;
+    // Without Snappy they are never more than the file.
+    if (crcs.empty())
+      crcs.reserve(static_cast<std::size_t>(std::min(source_.size(), kMaxReserve) / 4));
+    const auto id = static_cast<std::uint32_t>(index_.entries_.size());
+    index_.block_tables_.push_back(
+        {id, static_cast<std::uint32_t>(count), fields.block_size, crcs.size()});
+    for (std::size_t i = 0; i < masked.size(); i += 4) {
+      crcs.push_back(crc::Unmask(coding::LoadFixed32(masked.data() + i)));
+    }
   }
 
   EntryStatus FillSliced(const EntryFields& fields, std::size_t first_extent,
@@ -204,7 +230,9 @@ class IndexBuilder {
   std::uint64_t UsedBytes() const {
     return index_.names_.size() + index_.entries_.size() * sizeof(Entry) +
            index_.dims_.size() * sizeof(std::int64_t) +
-           index_.extents_.size() * sizeof(coding::Extent) + damage_bytes_;
+           index_.extents_.size() * sizeof(coding::Extent) +
+           index_.block_tables_.size() * kBytesPerBlockTable +
+           index_.block_crcs_.size() * sizeof(std::uint32_t) + damage_bytes_;
   }
 
   // Entries point into names and dimensions with 32 bits.

@@ -55,6 +55,17 @@ struct Entry {
 };
 static_assert(sizeof(Entry) == 40);
 
+// The block CRCs of one entry: `count` of them, from `first` on in the index's list.
+struct BlockTable {
+  std::uint32_t entry_id = 0;
+  std::uint32_t count = 0;
+  std::uint64_t block_size = 0;
+  std::uint64_t first = 0;
+};
+
+// Smaller blocks would cost more checksums than they save reading.
+constexpr std::uint64_t kMinBlockSize = 4096;
+
 // One value for each entry, or a few.
 template <typename T>
 using Column = std::vector<T, io::LargeAllocator<T>>;
@@ -82,6 +93,13 @@ class Index {
   const Column<Entry>& entries() const { return entries_; }
   // The shard numbers that entries mention, ascending; Entry::shard_slot points here.
   const std::vector<std::int32_t>& shard_ids() const { return shard_ids_; }
+  // The entries that have CRCs for two or more blocks of at least kMinBlockSize bytes, as many as
+  // their size calls for; by entry id. Whether they agree with the entry's CRC is not known here.
+  const std::vector<BlockTable>& block_tables() const { return block_tables_; }
+  // Unmasked CRC of each block.
+  std::span<const std::uint32_t> block_crcs(const BlockTable& table) const {
+    return std::span(block_crcs_).subspan(static_cast<std::size_t>(table.first), table.count);
+  }
   // What skip_damage left out, apart from malformed entries.
   const std::vector<table::DamagedRange>& damage() const { return damage_; }
 
@@ -123,6 +141,8 @@ class Index {
   std::vector<std::int64_t> dims_;
   std::vector<coding::Extent> extents_;
   std::vector<std::int32_t> shard_ids_;
+  std::vector<BlockTable> block_tables_;
+  Column<std::uint32_t> block_crcs_;
   bool all_visible_ = true;
   std::vector<std::uint32_t> visible_;
   std::vector<table::DamagedRange> damage_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "coding/ordered.h"
+#include "commit/names.h"
 #include "crc/crc32c.h"
 #include "table/table_reader.h"
 #include "tensor/dtype.h"
@@ -27,6 +28,10 @@ std::string Hex(std::uint32_t value) {
   return text.data();
 }
 
+std::string Describe(const BlockRange& range) {
+  return "the tensor's bytes " + std::to_string(range.begin) + " to " + std::to_string(range.end);
+}
+
 // Bytes of the shards that the header announces, as far as they are there. Bounded: a header may
 // announce two billion.
 std::uint64_t BytesOfShards(const std::string& prefix, const Header& header, io::Backend backend,
@@ -35,7 +40,7 @@ std::uint64_t BytesOfShards(const std::string& prefix, const Header& header, io:
   std::uint64_t total = 0;
   for (std::int32_t i = 0; i < std::min(header.num_shards, kMaxProbed); ++i) {
     try {
-      const std::string path = DataFileName(prefix, i, header.num_shards);
+      const std::string path = commit::DataFileName(prefix, i, header.num_shards);
       total += io::OpenSource(path, backend, file_system)->size();
     } catch (const Error&) {
       continue;  // Opening the shard for its tensors reports it.
@@ -46,20 +51,11 @@ std::uint64_t BytesOfShards(const std::string& prefix, const Header& header, io:
 
 }  // namespace
 
-std::string DataFileName(const std::string& prefix, std::int32_t shard, std::int32_t num_shards) {
-  std::array<char, 48> suffix;
-  std::snprintf(suffix.data(), suffix.size(), ".data-%05d-of-%05d", shard, num_shards);
-  return prefix + suffix.data();
-}
-
-std::string IndexFileName(const std::string& prefix) {
-  return prefix + ".index";
-}
-
 std::shared_ptr<Reader> Reader::Open(const std::string& prefix, const ReaderOptions& options,
                                      io::FileSystem& file_system) {
   // Read, not mapped: the flat index replaces it, and its pages would count twice.
-  auto source = io::OpenSource(IndexFileName(prefix), io::Backend::kPositional, file_system);
+  auto source =
+      io::OpenSource(commit::IndexFileName(prefix), io::Backend::kPositional, file_system);
   const table::TableReader table(source);
   IndexOptions index_options;
   index_options.skip_damage = options.skip_damage;
@@ -78,6 +74,7 @@ Reader::Reader(std::string prefix, std::shared_ptr<const io::Source> index_sourc
     : prefix_(std::move(prefix)),
       index_source_(std::move(index_source)),
       index_(std::move(index)),
+      blocks_(index_),
       fingerprint_(fingerprint),
       skip_damage_(skip_damage),
       verified_(new std::atomic<std::uint8_t>[index_.entries().size()]()) {}
@@ -86,7 +83,7 @@ void Reader::OpenShards(io::Backend backend, io::FileSystem& file_system) {
   for (const std::int32_t id : index_.shard_ids()) {
     Shard shard;
     shard.id = id;
-    shard.path = DataFileName(prefix_, id, index_.header().num_shards);
+    shard.path = commit::DataFileName(prefix_, id, index_.header().num_shards);
     try {
       shard.source = io::OpenSource(shard.path, backend, file_system);
     } catch (const Error& error) {
@@ -188,10 +185,45 @@ StoredBytes Reader::Fetch(std::uint32_t id) const {
 void Reader::CompareCrc(std::uint32_t id, std::uint32_t actual) const {
   const std::uint32_t expected = entry(id).crc;
   if (actual == expected) return;
-  throw EntryError(ErrorCode::kDataLoss,
-                   "checksum does not match: the tensor's bytes are damaged (stored " +
-                       Hex(expected) + ", computed " + Hex(actual) + ")",
-                   id);
+  throw DamageError("checksum does not match: the tensor's bytes are damaged (stored " +
+                        Hex(expected) + ", computed " + Hex(actual) + ")",
+                    id);
+}
+
+Error Reader::DamageError(std::string message, std::uint32_t id) const {
+  const Entry& e = entry(id);
+  std::optional<BlockDamage> damage;
+  try {
+    damage = blocks_.Locate(id, SourceOf(id));
+  } catch (const Error&) {
+    damage.reset();  // Bytes that cannot be read any more have no checksums.
+  }
+  if (!damage) return EntryError(ErrorCode::kDataLoss, std::move(message), id);
+  CountRead(e.size);
+  message += "; the damage begins in " + Describe(damage->first) + ", and concerns " +
+             std::to_string(damage->num_damaged) + " of its " + std::to_string(damage->num_blocks) +
+             " blocks";
+  return EntryError(ErrorCode::kDataLoss, std::move(message), id)
+      .At(shards_[e.shard_slot].path, e.offset + damage->first.begin);
+}
+
+void Reader::VerifyBlock(const BlockTable& table, std::uint32_t block) const {
+  const std::uint32_t id = table.entry_id;
+  const Entry& e = entry(id);
+  const BlockRange range = RangeOf(table, e, block);
+  const std::uint64_t offset = e.offset + range.begin;
+  const std::uint32_t actual = CrcOfRange(SourceOf(id), offset, range.size());
+  CountRead(range.size());
+  const std::uint32_t expected = index_.block_crcs(table)[block];
+  if (actual != expected) {
+    throw EntryError(ErrorCode::kDataLoss,
+                     "block checksum does not match: " + Describe(range) + " are damaged (stored " +
+                         Hex(expected) + ", computed " + Hex(actual) +
+                         "); parts of it in other blocks may still be read",
+                     id)
+        .At(shards_[e.shard_slot].path, offset);
+  }
+  if (blocks_.MarkVerified(table, block)) MarkVerified(id);
 }
 
 void Reader::Verify(std::uint32_t id) const {
@@ -203,16 +235,16 @@ void Reader::Verify(std::uint32_t id) const {
     const auto layout =
         tensor::ParseStrings(stored.bytes, elements, index_.header().big_endian, true);
     if (layout.error == tensor::StringError::kLengths) {
-      throw EntryError(ErrorCode::kDataLoss, "the lengths of the strings are malformed", id);
+      throw DamageError("the lengths of the strings are malformed", id);
     }
     if (layout.error == tensor::StringError::kLengthChecksum) {
-      throw EntryError(ErrorCode::kDataLoss, "the length checksum does not match", id);
+      throw DamageError("the length checksum does not match", id);
     }
     CompareCrc(id, layout.crc);
   } else if (e.dtype == tensor::kVariant) {
     const auto layout = tensor::ParseVariants(stored.bytes, elements, true);
     if (layout.error != tensor::VariantError::kNone) {
-      throw EntryError(ErrorCode::kDataLoss, "the variant records are malformed or damaged", id);
+      throw DamageError("the variant records are malformed or damaged", id);
     }
     CompareCrc(id, layout.crc);
   } else {

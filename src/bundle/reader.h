@@ -12,14 +12,11 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "bundle/blocks.h"
 #include "bundle/index.h"
 #include "io/source.h"
 
 namespace fastckpt::bundle {
-
-// `prefix` + ".data-SSSSS-of-NNNNN" and `prefix` + ".index" (TensorFlow naming.cc).
-std::string DataFileName(const std::string& prefix, std::int32_t shard, std::int32_t num_shards);
-std::string IndexFileName(const std::string& prefix);
 
 struct ReaderOptions {
   io::Backend backend = io::Backend::kAuto;
@@ -89,8 +86,15 @@ class Reader {
   }
   void MarkVerified(std::uint32_t id) const { verified_[id].store(1, std::memory_order_release); }
 
-  // Compares a tensor's checksum with the entry's. Throws DataLoss naming tensor, file and offset.
+  // Compares a tensor's checksum with the entry's. Throws DataLoss naming tensor, file and offset:
+  // that of the first damaged block where block CRCs tell, which reads the entry again.
   void CompareCrc(std::uint32_t id, std::uint32_t actual) const;
+
+  // The entry's block CRCs and which blocks were verified.
+  const BlockChecks& blocks() const { return blocks_; }
+  // Reads one block and compares its CRC, whether or not that was done before; with the last block
+  // the entry is verified. Throws DataLoss naming the block's bytes and offset.
+  void VerifyBlock(const BlockTable& table, std::uint32_t block) const;
 
   // Reads the entry's bytes and compares every checksum it has, on the calling thread.
   void Verify(std::uint32_t id) const;
@@ -119,6 +123,8 @@ class Reader {
  private:
   Reader(std::string prefix, std::shared_ptr<const io::Source> index_source, Index index,
          std::uint32_t fingerprint, bool skip_damage);
+  // DataLoss in the entry's bytes, with what block CRCs tell of the place.
+  Error DamageError(std::string message, std::uint32_t id) const;
   void OpenShards(io::Backend backend, io::FileSystem& file_system);
   void CheckPadding(const Shard& shard, std::uint64_t begin, std::uint64_t end,
                     std::vector<Error>* findings) const;
@@ -127,6 +133,7 @@ class Reader {
   std::string prefix_;
   std::shared_ptr<const io::Source> index_source_;
   Index index_;
+  BlockChecks blocks_;
   std::uint32_t fingerprint_;
   std::vector<Shard> shards_;
   bool skip_damage_;

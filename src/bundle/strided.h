@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "bundle/reader.h"
 
@@ -17,6 +18,13 @@ struct StridedDim {
   std::int64_t step = 1;
   std::int64_t stride_bytes = 0;
 };
+
+// The blocks of `block_size` bytes, ascending, that hold wanted elements of an unpartitioned tensor
+// of a plain dtype; strides of the destination do not matter. Costs no more than one step for each
+// block of the entry.
+std::vector<std::uint32_t> TouchedBlocks(const Reader& reader, std::uint32_t id,
+                                         std::span<const StridedDim> dims,
+                                         std::uint64_t block_size);
 
 // Copies the wanted elements of an unpartitioned tensor of a plain dtype to `destination`, in
 // native byte order and normal form. One StridedDim for each dimension, inside the shape; the

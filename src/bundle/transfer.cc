@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "crc/crc32c.h"
+#include "io/direct.h"
 #include "tensor/dtype.h"
 
 namespace fastckpt::bundle {
@@ -15,8 +17,6 @@ constexpr std::uint64_t kPieceBytes = std::uint64_t{8} << 20;
 // Small tensors are taken together up to this many bytes or tensors.
 constexpr std::uint64_t kBatchBytes = std::uint64_t{4} << 20;
 constexpr std::size_t kBatchTensors = 4096;
-// Bytes read at a time from a source without a map: the CRC finds them in the cache.
-constexpr std::size_t kReadBytes = std::size_t{256} << 10;
 
 }  // namespace
 
@@ -37,11 +37,19 @@ struct TransferJob::SplitState {
 
 TransferJob::TransferJob(std::shared_ptr<const Reader> reader, std::vector<Transfer> transfers,
                          const TransferOptions& options)
-    : reader_(std::move(reader)), transfers_(std::move(transfers)), options_(options) {
+    : reader_(std::move(reader)),
+      transfers_(std::move(transfers)),
+      options_(options),
+      access_(*reader_) {
+  for (const Transfer& transfer : transfers_) access_.Want(transfer.id);
+  access_.Choose(options_.keep_cached);
   Plan();
+  const bool is_inline = options_.num_threads == 0;
+  const int num_threads = access_.waits() && !is_inline
+                              ? std::max(options_.num_threads, io::kDirectDepth)
+                              : options_.num_threads;
   const auto caller = options_.in_background ? Job::Caller::kWaits : Job::Caller::kHelps;
-  job_.emplace(
-      units_.size(), [this](std::size_t i) { Run(units_[i]); }, options_.num_threads, caller);
+  job_.emplace(units_.size(), [this](std::size_t i) { Run(units_[i]); }, num_threads, caller);
 }
 
 TransferJob::~TransferJob() {
@@ -81,6 +89,7 @@ bool TransferJob::IsSplit(std::uint32_t id) const {
 
 void TransferJob::Plan() {
   std::uint64_t batch_bytes = 0;
+  std::uint64_t batch_begin = 0;
   for (std::size_t i = 0; i < transfers_.size(); ++i) {
     const Entry& entry = reader_->entry(transfers_[i].id);
     if (IsSplit(transfers_[i].id)) {
@@ -89,13 +98,17 @@ void TransferJob::Plan() {
       for (std::size_t p = 0; p < pieces; ++p) units_.push_back({i, 1, splits_.back().get(), p});
       continue;
     }
+    // Padding counts: a batch is to be one request where it can be.
+    const std::uint64_t span = entry.offset - batch_begin + entry.size;
     const bool extends = !units_.empty() && units_.back().split == nullptr &&
                          units_.back().first + units_.back().count == i &&
                          units_.back().count < kBatchTensors &&
-                         batch_bytes + entry.size <= kBatchBytes;
+                         batch_bytes + entry.size <= kBatchBytes &&
+                         (entry.offset < batch_begin || span <= kBatchBytes);
     if (!extends) {
       units_.push_back({i, 0, nullptr, 0});
       batch_bytes = 0;
+      batch_begin = entry.offset;
     }
     ++units_.back().count;
     batch_bytes += entry.size;
@@ -105,18 +118,45 @@ void TransferJob::Plan() {
 void TransferJob::Run(const Unit& unit) {
   current_id_.store(transfers_[unit.first].id, std::memory_order_relaxed);
   if (unit.split != nullptr) return RunPiece(unit);
-  for (std::size_t i = unit.first; i < unit.first + unit.count; ++i) RunWhole(transfers_[i]);
+  if (unit.count > 1 && RunTogether(unit)) return;
+  for (std::size_t i = unit.first; i < unit.first + unit.count; ++i) RunWhole(transfers_[i], {});
 }
 
-void TransferJob::RunWhole(const Transfer& transfer) {
+// Reads neighbours in the file in one piece; false, and nothing is done, where that cannot be.
+bool TransferJob::RunTogether(const Unit& unit) {
+  const std::span transfers(&transfers_[unit.first], unit.count);
+  const Entry& first = reader_->entry(transfers.front().id);
+  const io::Source* source = nullptr;
+  bool is_read = false;
+  try {
+    source = &access_.SourceOf(transfers.front().id);
+    if (source->data() != nullptr) return false;
+    std::uint64_t end = first.offset;
+    for (const Transfer& transfer : transfers) {
+      const Entry& entry = reader_->entry(transfer.id);
+      if (&access_.SourceOf(transfer.id) != source || entry.offset < first.offset) return false;
+      end = std::max(end, entry.offset + entry.size);
+    }
+    if (end - first.offset > source->piece_size()) return false;
+    source->ForEachPiece(first.offset, end - first.offset, [&](ByteView bytes) {
+      is_read = true;
+      for (const Transfer& transfer : transfers) RunWhole(transfer, {first.offset, bytes});
+    });
+  } catch (const Error&) {
+    // One by one each gets its own error.
+    if (is_read) throw;
+  }
+  return is_read;
+}
+
+void TransferJob::RunWhole(const Transfer& transfer, const Window& window) {
   const Entry& entry = reader_->entry(transfer.id);
   try {
     if (transfer.destination == nullptr && !tensor::IsPlain(entry.dtype)) {
       if (options_.verify) reader_->Verify(transfer.id);
       bytes_read_.fetch_add(entry.size, std::memory_order_relaxed);
     } else {
-      const io::Source& source = reader_->SourceOf(transfer.id);
-      Finish(transfer, Move(source, transfer, 0, entry.size));
+      Finish(transfer, Move(transfer, 0, entry.size, window));
     }
   } catch (const Error& error) {
     Fail(transfer.id, error);
@@ -132,8 +172,8 @@ void TransferJob::RunPiece(const Unit& unit) {
   const std::uint64_t begin = unit.piece * kPieceBytes;
   const std::uint64_t size = std::min(kPieceBytes, entry.size - begin);
   try {
-    const io::Source& source = reader_->SourceOf(transfer.id);
-    split.crcs[unit.piece] = Move(source, transfer, begin, size);
+    access_.StartReadahead(transfer.id, begin, size);
+    split.crcs[unit.piece] = Move(transfer, begin, size, {});
   } catch (const Error& error) {
     if (!split.failed.exchange(true)) Fail(transfer.id, error);
   }
@@ -153,18 +193,23 @@ void TransferJob::RunPiece(const Unit& unit) {
 }
 
 // Moves (or only reads) one range and returns the CRC of its stored bytes.
-std::uint32_t TransferJob::Move(const io::Source& source, const Transfer& transfer,
-                                std::uint64_t begin, std::uint64_t size) {
+std::uint32_t TransferJob::Move(const Transfer& transfer, std::uint64_t begin, std::uint64_t size,
+                                const Window& window) {
   const Entry& entry = reader_->entry(transfer.id);
+  const io::Source& source = access_.SourceOf(transfer.id);
   if (size == 0 || (transfer.destination == nullptr && !options_.verify)) return 0;
   const std::uint64_t offset = entry.offset + begin;
   const auto count = static_cast<std::size_t>(size);
   std::uint8_t* const destination =
       transfer.destination == nullptr ? nullptr : transfer.destination + begin;
-  source.CheckPresent(offset, size);
-  const std::uint32_t crc = source.data() != nullptr
-                                ? MoveMapped(source.data() + offset, destination, count)
-                                : MoveRead(source, offset, destination, count);
+  std::uint32_t crc = 0;
+  if (!window.bytes.empty()) {
+    const ByteView stored = window.bytes.subspan(offset - window.offset, count);
+    crc = MoveFrom(0, stored, destination);
+  } else {
+    crc = destination == nullptr ? CrcOfRange(source, offset, size)
+                                 : Copy(source, offset, destination, count);
+  }
   bytes_read_.fetch_add(size, std::memory_order_relaxed);
   reader_->CountRead(size);
   if (destination != nullptr) {
@@ -177,24 +222,38 @@ std::uint32_t TransferJob::Move(const io::Source& source, const Transfer& transf
   return crc;
 }
 
-std::uint32_t TransferJob::MoveMapped(const std::uint8_t* stored, std::uint8_t* destination,
-                                      std::size_t size) const {
-  if (destination == nullptr) return crc::Value(stored, size);
-  if (options_.verify) return crc::CopyExtend(0, destination, stored, size);
-  std::memcpy(destination, stored, size);
+// Extends a CRC by bytes in memory, which are copied where there is a destination.
+std::uint32_t TransferJob::MoveFrom(std::uint32_t crc, ByteView stored,
+                                    std::uint8_t* destination) const {
+  if (destination == nullptr) return crc::Extend(crc, stored.data(), stored.size());
+  if (options_.verify) return crc::CopyExtend(crc, destination, stored.data(), stored.size());
+  std::memcpy(destination, stored.data(), stored.size());
   return 0;
 }
 
-std::uint32_t TransferJob::MoveRead(const io::Source& source, std::uint64_t offset,
-                                    std::uint8_t* destination, std::size_t size) const {
-  static thread_local std::vector<std::uint8_t> scratch;
-  if (destination == nullptr) scratch.resize(kReadBytes);
+std::uint32_t TransferJob::Copy(const io::Source& source, std::uint64_t offset,
+                                std::uint8_t* destination, std::size_t size) const {
+  if (source.data() == nullptr && source.direct() == nullptr) {
+    return CopyRead(source, offset, destination, size);
+  }
   std::uint32_t crc = 0;
+  source.ForEachPiece(offset, size, [&](ByteView piece) {
+    crc = MoveFrom(crc, piece, destination);
+    destination += piece.size();
+  });
+  return crc;
+}
+
+// Straight to where the bytes go: a copy would cost more than it saves.
+std::uint32_t TransferJob::CopyRead(const io::Source& source, std::uint64_t offset,
+                                    std::uint8_t* destination, std::size_t size) const {
+  source.CheckPresent(offset, size);
+  std::uint32_t crc = 0;
+  const std::size_t most = static_cast<std::size_t>(source.piece_size());
   for (std::size_t done = 0; done < size;) {
-    const std::size_t step = std::min(kReadBytes, size - done);
-    std::uint8_t* const target = destination == nullptr ? scratch.data() : destination + done;
-    source.ReadAt(offset + done, MutableBytes(target, step));
-    if (options_.verify) crc = crc::Extend(crc, target, step);
+    const std::size_t step = std::min(most, size - done);
+    source.ReadAt(offset + done, MutableBytes(destination + done, step));
+    if (options_.verify) crc = crc::Extend(crc, destination + done, step);
     done += step;
   }
   return crc;

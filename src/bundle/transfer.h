@@ -2,6 +2,7 @@
 //
 // Large tensors are cut into pieces whose CRCs are combined, small ones are taken together, so that
 // threads share the work whatever the sizes. Bytes are checked while they are copied, in one pass.
+// Bytes that are not in memory are read as ShardAccess says.
 #ifndef FASTCKPT_BUNDLE_TRANSFER_H_
 #define FASTCKPT_BUNDLE_TRANSFER_H_
 
@@ -16,6 +17,7 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "bundle/reader.h"
+#include "bundle/shard_access.h"
 
 namespace fastckpt::bundle {
 
@@ -40,10 +42,13 @@ struct TransferOptions {
   bool verify = true;
   // Collect failures and go on, instead of stopping at the first.
   bool keep_going = false;
-  // The caller of WaitFor is one of them, unless in_background.
+  // The caller of WaitFor is one of them, unless in_background. At least io::kDirectDepth where
+  // bytes come from the device, unless 0: all is then done at once on the calling thread.
   int num_threads = 1;
   // Make progress while nobody waits.
   bool in_background = false;
+  // The bytes will be looked at through the map next: they are to stay in memory.
+  bool keep_cached = false;
 };
 
 // Starts at construction. The destinations and the reader's files stay in use until the job is
@@ -72,17 +77,24 @@ class TransferJob {
  private:
   struct Unit;        // what a worker takes at a time
   struct SplitState;  // a large tensor whose pieces are under way
+  // Bytes of a shard that are in memory already.
+  struct Window {
+    std::uint64_t offset = 0;
+    ByteView bytes;
+  };
 
   void Plan();
   bool IsSplit(std::uint32_t id) const;
   void Run(const Unit& unit);
-  void RunWhole(const Transfer& transfer);
+  bool RunTogether(const Unit& unit);
+  void RunWhole(const Transfer& transfer, const Window& window);
   void RunPiece(const Unit& unit);
-  std::uint32_t Move(const io::Source& source, const Transfer& transfer, std::uint64_t begin,
-                     std::uint64_t size);
-  std::uint32_t MoveMapped(const std::uint8_t* stored, std::uint8_t* destination,
-                           std::size_t size) const;
-  std::uint32_t MoveRead(const io::Source& source, std::uint64_t offset, std::uint8_t* destination,
+  std::uint32_t Move(const Transfer& transfer, std::uint64_t begin, std::uint64_t size,
+                     const Window& window);
+  std::uint32_t MoveFrom(std::uint32_t crc, ByteView stored, std::uint8_t* destination) const;
+  std::uint32_t Copy(const io::Source& source, std::uint64_t offset, std::uint8_t* destination,
+                     std::size_t size) const;
+  std::uint32_t CopyRead(const io::Source& source, std::uint64_t offset, std::uint8_t* destination,
                          std::size_t size) const;
   void Finish(const Transfer& transfer, std::uint32_t crc);
   void Fail(std::uint32_t id, const Error& error);
@@ -90,6 +102,7 @@ class TransferJob {
   const std::shared_ptr<const Reader> reader_;
   const std::vector<Transfer> transfers_;
   const TransferOptions options_;
+  ShardAccess access_;
   std::vector<Unit> units_;
   std::vector<std::unique_ptr<SplitState>> splits_;
   std::mutex mutex_;

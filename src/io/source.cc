@@ -3,57 +3,26 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <system_error>
 #include <utility>
 
 #include "base/error.h"
+#include "io/direct_source.h"
+#include "io/open_file.h"
 
 namespace fastckpt::io {
 namespace {
 
-[[noreturn]] void ThrowSystemError(const std::string& what, const std::string& path,
-                                   std::int64_t result) {
-  const int number = static_cast<int>(-result);
-  const bool missing = number == ENOENT || number == ENOTDIR;
-  std::string message = what + ": " + std::generic_category().message(number);
-  if (number == EMFILE) message += "; raise the limit of open files (ulimit -n)";
-  throw Error(missing ? ErrorCode::kNotFound : ErrorCode::kIo, std::move(message))
-      .At(path)
-      .WithSystemError(number);
-}
+// Bytes read at a time where there is no map: a checksum then finds them in the cache.
+constexpr std::size_t kReadBytes = std::size_t{256} << 10;
 
-// An open descriptor, closed with its owner.
-class OpenFile {
- public:
-  OpenFile(FileSystem& file_system, const std::string& path) : file_system_(file_system) {
-    do {
-      descriptor_ = file_system.OpenRead(path);
-    } while (descriptor_ == -EINTR);
-    if (descriptor_ < 0) ThrowSystemError("cannot open the file", path, descriptor_);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  ~OpenFile() { file_system_.Close(descriptor_); }
-
-  FileSystem& file_system() const { return file_system_; }
-  int descriptor() const { return descriptor_; }
-
-  FileStatus Status(const std::string& path) const {
-    FileStatus status;
-    const int result = file_system_.Stat(descriptor_, &status);
-    if (result < 0) ThrowSystemError("cannot read the file's size", path, result);
-    return status;
-  }
-
- private:
-  FileSystem& file_system_;
-  int descriptor_ = -1;
-};
+// Pages looked at to tell whether a range is in memory, and how many of them may be.
+constexpr std::uint64_t kColdSamples = 16;
+constexpr std::uint64_t kMaxResident = 4;
 
 class FileSource : public Source {
  public:
   FileSource(std::string path, std::uint64_t size, const std::uint8_t* data,
-             std::unique_ptr<OpenFile> file)
+             std::shared_ptr<const OpenFile> file)
       : Source(std::move(path), size, data), file_(std::move(file)) {}
 
   void CheckPresent(std::uint64_t offset, std::uint64_t size) const final {
@@ -67,7 +36,7 @@ class FileSource : public Source {
       const std::int64_t count =
           file_->file_system().ReadAt(file_->descriptor(), destination.data(), step, offset);
       if (count == -EINTR) continue;
-      if (count < 0) ThrowSystemError("cannot read the file", path(), count);
+      if (count < 0) ThrowReadError("cannot read the file", path(), count);
       if (count == 0) CheckInside(offset, destination.size(), offset);
       destination = destination.subspan(static_cast<std::size_t>(count));
       offset += static_cast<std::uint64_t>(count);
@@ -78,12 +47,14 @@ class FileSource : public Source {
   const OpenFile& file() const { return *file_; }
 
  private:
-  std::unique_ptr<OpenFile> file_;
+  std::shared_ptr<const OpenFile> file_;
 };
 
 class MappedSource final : public FileSource {
  public:
-  using FileSource::FileSource;
+  MappedSource(const std::string& path, std::uint64_t size, const std::uint8_t* data,
+               const std::shared_ptr<const OpenFile>& file)
+      : FileSource(path, size, data, file), direct_(path, size, file) {}
   ~MappedSource() override {
     if (data() != nullptr) file().file_system().Unmap(data(), static_cast<std::size_t>(size()));
   }
@@ -92,6 +63,25 @@ class MappedSource final : public FileSource {
     CheckPresent(offset, destination.size());
     if (!destination.empty()) std::memcpy(destination.data(), data() + offset, destination.size());
   }
+
+  const Source* direct() const override { return &direct_; }
+
+  bool IsCold(std::uint64_t offset, std::uint64_t size) const override {
+    std::uint64_t num_resident = 0;
+    for (std::uint64_t i = 0; i < kColdSamples && num_resident <= kMaxResident; ++i) {
+      const std::uint64_t at = offset + size / kColdSamples * i;
+      num_resident += file().file_system().IsResident(data() + at) != 0 ? 1 : 0;
+    }
+    return num_resident <= kMaxResident;
+  }
+
+  void StartReadahead(std::uint64_t offset, std::uint64_t size) const noexcept override {
+    file().file_system().StartReadahead(file().descriptor(), offset, size);
+  }
+
+ private:
+  // Nobody reads from the descriptor of a map but this.
+  const DirectSource direct_;
 };
 
 class BytesSource final : public Source {
@@ -129,27 +119,55 @@ void Source::CheckInside(std::uint64_t offset, std::uint64_t size, std::uint64_t
       .At(path_, offset);
 }
 
+void Source::ForEachPiece(std::uint64_t offset, std::uint64_t size, const PieceUser& use) const {
+  static thread_local std::vector<std::uint8_t> scratch;
+  CheckPresent(offset, size);
+  if (size == 0) return;
+  if (data_ != nullptr) return use(ByteView(data_ + offset, static_cast<std::size_t>(size)));
+  scratch.resize(kReadBytes);
+  for (std::uint64_t done = 0; done < size;) {
+    const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, size - done));
+    const MutableBytes piece(scratch.data(), step);
+    ReadAt(offset + done, piece);
+    use(piece);
+    done += step;
+  }
+}
+
+std::uint64_t Source::piece_size() const {
+  return data_ != nullptr ? size_ : kReadBytes;
+}
+
+bool Source::IsCold(std::uint64_t, std::uint64_t) const {
+  return false;
+}
+
+void Source::StartReadahead(std::uint64_t, std::uint64_t) const noexcept {}
+
 std::shared_ptr<const Source> OpenSource(const std::string& path, Backend backend,
                                          FileSystem& file_system) {
-  auto file = std::make_unique<OpenFile>(file_system, path);
+  const auto file = std::make_shared<const OpenFile>(file_system, path);
   const FileStatus status = file->Status(path);
   if (!status.is_regular) {
     throw Error(ErrorCode::kInvalidArgument, "not a regular file; pass a checkpoint's prefix")
         .At(path);
   }
+  if (backend == Backend::kDirect) {
+    return std::make_shared<DirectSource>(path, status.size_bytes, file);
+  }
   if (status.size_bytes == 0 || !MapsByChoice(backend, *file)) {
-    return std::make_shared<FileSource>(path, status.size_bytes, nullptr, std::move(file));
+    return std::make_shared<FileSource>(path, status.size_bytes, nullptr, file);
   }
   const std::uint8_t* address = nullptr;
   const int result =
       file_system.Map(file->descriptor(), static_cast<std::size_t>(status.size_bytes), &address);
   if (result < 0 && backend == Backend::kMapped) {
-    ThrowSystemError("cannot map the file", path, result);
+    ThrowReadError("cannot map the file", path, result);
   }
   if (result < 0) {
-    return std::make_shared<FileSource>(path, status.size_bytes, nullptr, std::move(file));
+    return std::make_shared<FileSource>(path, status.size_bytes, nullptr, file);
   }
-  return std::make_shared<MappedSource>(path, status.size_bytes, address, std::move(file));
+  return std::make_shared<MappedSource>(path, status.size_bytes, address, file);
 }
 
 std::shared_ptr<const Source> MemorySource(std::string name, std::vector<std::uint8_t> bytes) {

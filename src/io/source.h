@@ -1,12 +1,14 @@
 // Sources: the immutable bytes of one file, read at offsets.
 //
-// Three kinds: mapped (a shared, read-only memory map), positional (pread on each call) and memory.
+// Four kinds: mapped (a shared, read-only memory map), positional (pread on each call), direct (the
+// same past the page cache, io/direct_source.h) and memory.
 // A source is immutable after construction, safe to use from many threads, and owned by shared_ptr;
 // whoever hands out a view keeps the source alive.
 #ifndef FASTCKPT_IO_SOURCE_H_
 #define FASTCKPT_IO_SOURCE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +39,21 @@ class Source {
   // ends early, Io when the system refuses.
   virtual void ReadAt(std::uint64_t offset, MutableBytes destination) const = 0;
 
+  // Hands the bytes of a range to `use`, in order, piece_size() bytes at a time; a piece is in
+  // memory until `use` returns. Throws what ReadAt and `use` throw. `use` must not call this.
+  using PieceUser = std::function<void(ByteView)>;
+  virtual void ForEachPiece(std::uint64_t offset, std::uint64_t size, const PieceUser& use) const;
+  virtual std::uint64_t piece_size() const;
+
+  // The same file read past the page cache; null where there is no file or "auto" may not choose
+  // it. Lives as long as this source.
+  virtual const Source* direct() const { return nullptr; }
+  // Whether most of a range is not in memory; a few samples are looked at. Always false for what is
+  // not mapped.
+  virtual bool IsCold(std::uint64_t offset, std::uint64_t size) const;
+  // Lets the system begin to read a range of a map, and returns; never fails.
+  virtual void StartReadahead(std::uint64_t offset, std::uint64_t size) const noexcept;
+
  protected:
   Source(std::string path, std::uint64_t size, const std::uint8_t* data)
       : path_(std::move(path)), size_(size), data_(data) {}
@@ -54,6 +71,7 @@ enum class Backend : std::uint8_t {
   kAuto = 0,  // mapped, unless the file lies on a network or user-space file system
   kMapped = 1,
   kPositional = 2,
+  kDirect = 3,  // positional where the file system has no direct mode
 };
 
 // Opens a file. Throws NotFound when there is none, InvalidArgument when it is a directory or other

@@ -1,11 +1,11 @@
 #include "legacy/values.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <optional>
 
 #include "coding/varint.h"
+#include "legacy/value_fields.h"
 #include "tensor/dtype.h"
 
 namespace fastckpt::legacy {
@@ -14,44 +14,7 @@ namespace {
 using coding::WireField;
 using coding::WireType;
 
-// Field numbers of SavedTensorSlices and SavedSlice.
-constexpr std::uint32_t kRecordData = 2;
-constexpr std::uint32_t kSliceData = 3;
-constexpr std::uint32_t kStringValue = 8;
-constexpr std::uint32_t kTensorContent = 4;
-
-// Where TensorProto keeps the elements of a type, and how: `type` is that of an unpacked element.
-struct ValueField {
-  std::int32_t dtype;
-  std::uint32_t number;
-  WireType type;
-  std::uint32_t units_per_element;
-};
-
-// By DataType number.
-constexpr auto kValueFields = std::to_array<ValueField>({
-    {1, 5, WireType::kFixed32, 1},           // float32
-    {2, 6, WireType::kFixed64, 1},           // float64
-    {3, 7, WireType::kVarint, 1},            // int32
-    {4, 7, WireType::kVarint, 1},            // uint8
-    {5, 7, WireType::kVarint, 1},            // int16
-    {6, 7, WireType::kVarint, 1},            // int8
-    {7, kStringValue, WireType::kBytes, 1},  // string
-    {8, 9, WireType::kFixed32, 2},           // complex64
-    {9, 10, WireType::kVarint, 1},           // int64
-    {10, 11, WireType::kVarint, 1},          // bool
-    {11, 7, WireType::kVarint, 1},           // qint8
-    {12, 7, WireType::kVarint, 1},           // quint8
-    {13, 7, WireType::kVarint, 1},           // qint32
-    {17, 7, WireType::kVarint, 1},           // uint16
-    {18, 12, WireType::kFixed64, 2},         // complex128
-    {19, 13, WireType::kVarint, 1},          // float16
-});
-
-const ValueField* FindValueField(std::int32_t dtype) {
-  const auto found = std::ranges::find(kValueFields, dtype, &ValueField::dtype);
-  return found == kValueFields.end() ? nullptr : &*found;
-}
+constexpr std::uint32_t kTensorContent = 4;  // of TensorProto
 
 std::uint64_t Width(WireType type) {
   return type == WireType::kFixed32 ? 4 : 8;

@@ -7,12 +7,15 @@
 #include <vector>
 
 #include "bundle/reader.h"
+#include "commit/names.h"
 #include "harness.h"
 #include "table_writer.h"
 
 namespace fastckpt::bundle {
 namespace {
 
+using commit::DataFileName;
+using commit::IndexFileName;
 using testing::BundleWriter;
 using testing::PatternBytes;
 using testing::ReadFile;

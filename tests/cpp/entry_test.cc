@@ -159,6 +159,70 @@ TEST(unknown_fields_are_ignored_and_dim_names_too) {
   CHECK((decoded.dims == std::vector<std::int64_t>{7, 0, 300, 5}));
 }
 
+TEST(block_crcs_are_borrowed_from_the_message) {
+  EntrySpec spec = SampleEntry();
+  spec.extra = testing::EncodeBlockField(4096, "abcdefgh");
+  const std::string message = EncodeEntry(spec);
+  EntryFields fields;
+  std::vector<std::int64_t> dims;
+  std::vector<Extent> extents;
+  CHECK(DecodeEntry(AsBytes(message), &fields, &dims, &extents));
+  CHECK_EQ(fields.size, 12345);
+  CHECK(fields.block_crcs.has_value());
+  CHECK_EQ(fields.block_crcs->block_size, 4096u);
+  CHECK_EQ(AsText(fields.block_crcs->masked_crcs), "abcdefgh");
+  CHECK(reinterpret_cast<const char*>(fields.block_crcs->masked_crcs.data()) >= message.data());
+  CHECK(!Decode(EncodeEntry(SampleEntry())).fields.block_crcs.has_value());
+}
+
+TEST(block_crcs_may_stand_first_and_hold_unknown_fields) {
+  const std::string size = "\x08\x80\x20";
+  const std::string list = "\x12\x04wxyz";
+  for (const std::string& inner : {size + list, list + size, "\x18\x07" + size + list}) {
+    const std::string field =
+        "\xc2\x3e" + testing::Varint(inner.size()) + inner + EncodeEntry(SampleEntry());
+    const DecodedEntry decoded = Decode(field);
+    CHECK(decoded.ok);
+    CHECK(decoded.fields.block_crcs.has_value());
+    CHECK_EQ(decoded.fields.block_crcs->block_size, 4096u);
+  }
+}
+
+TEST(malformed_block_crcs_are_left_out_and_the_entry_stays) {
+  const std::string good = testing::EncodeBlockField(4096, "abcdefgh");
+  const std::string size = "\x08\x80\x20";
+  const std::string list = "\x12\x04wxyz";
+  const auto field = [](const std::string& inner) {
+    return "\xc2\x3e" + testing::Varint(inner.size()) + inner;
+  };
+  const std::vector<std::string> malformed = {
+      good + good,                                  // twice
+      good + "\xc0\x3e\x05",                        // twice, once as a number
+      "\xc0\x3e\x05",                               // a number
+      "\xc5\x3e" + std::string(4, 'x'),             // fixed32
+      field(""),                                    // neither
+      field(size),                                  // no list
+      field(list),                                  // no block size
+      field(size + size + list),                    // two block sizes
+      field(size + list + list),                    // two lists
+      field(size + "\x15wxyz"),                     // not packed
+      field(size + "\x12\x05wxyz"),                 // a list past its end
+      field(std::string("\0\0", 2) + size + list),  // field number 0
+      field(size + list + "\x80"),                  // cut off
+  };
+  for (const std::string& extra : malformed) {
+    EntrySpec spec = SampleEntry();
+    spec.extra = extra;
+    const DecodedEntry decoded = Decode(EncodeEntry(spec));
+    CHECK(decoded.ok);
+    CHECK_EQ(decoded.fields.size, 12345);
+    CHECK(!decoded.fields.block_crcs.has_value());
+  }
+  EntrySpec spec = SampleEntry();
+  spec.extra = "\xc2\x3e\x7f" + size;  // past the end of the entry
+  CHECK(!Decode(EncodeEntry(spec)).ok);
+}
+
 TEST(an_empty_message_is_an_entry_of_zeros) {
   const DecodedEntry decoded = Decode("");
   CHECK(decoded.ok);

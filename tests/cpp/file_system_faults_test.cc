@@ -92,7 +92,7 @@ int CountErrors(io::Backend backend, Call call, int error_number, ErrorCode code
 }
 
 constexpr io::Backend kBackends[] = {io::Backend::kMapped, io::Backend::kPositional,
-                                     io::Backend::kAuto};
+                                     io::Backend::kDirect, io::Backend::kAuto};
 constexpr int kFiles = 4;  // the index and three shards
 
 TEST(every_failing_open_is_an_error_of_its_kind) {
@@ -119,6 +119,7 @@ TEST(every_failing_read_is_an_io_error) {
   // And each tensor, three times over.
   CHECK(CountErrors(io::Backend::kPositional, Call::kRead, EIO, ErrorCode::kIo) > 30);
   CHECK(CountErrors(io::Backend::kPositional, Call::kRead, ESTALE, ErrorCode::kIo) > 30);
+  CHECK(CountErrors(io::Backend::kDirect, Call::kRead, EIO, ErrorCode::kIo) > 20);
 }
 
 TEST(a_failing_map_is_an_error_only_where_a_map_was_asked_for) {
@@ -137,6 +138,7 @@ TEST(failing_close_unmap_and_kind_of_file_system_are_no_errors) {
     CHECK_EQ(CountErrors(backend, Call::kClose, EINTR, ErrorCode::kIo), 0);
     CHECK_EQ(CountErrors(backend, Call::kUnmap, EINVAL, ErrorCode::kIo), 0);
     CHECK_EQ(CountErrors(backend, Call::kIsRemote, EIO, ErrorCode::kIo), 0);
+    CHECK_EQ(CountErrors(backend, Call::kSetDirect, EINVAL, ErrorCode::kIo), 0);
   }
 }
 

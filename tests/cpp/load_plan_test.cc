@@ -8,12 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "commit/names.h"
 #include "harness.h"
 #include "table_writer.h"
 
 namespace fastckpt::bundle {
 namespace {
 
+using commit::DataFileName;
 using testing::BundleWriter;
 using testing::TemporaryDirectory;
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "commit/names.h"
 #include "faulty_file_system.h"
 #include "harness.h"
 #include "table_writer.h"
@@ -19,6 +20,7 @@
 namespace fastckpt::bundle {
 namespace {
 
+using commit::DataFileName;
 using testing::BundleWriter;
 using testing::EncodeEntry;
 using testing::FaultyFileSystem;
@@ -73,14 +75,6 @@ void CheckDamaged(const Reader& reader, const std::string& name) {
     CHECK(error.offset().has_value());
   }
   CHECK(!reader.IsVerified(id));
-}
-
-TEST(file_names_are_those_of_tensorflow) {
-  CHECK_EQ(DataFileName("p", 0, 1), "p.data-00000-of-00001");
-  CHECK_EQ(DataFileName("p", 12, 345), "p.data-00012-of-00345");
-  CHECK_EQ(DataFileName("p", 123456, 1234567), "p.data-123456-of-1234567");
-  CHECK_EQ(DataFileName("p", 2147483646, 2147483647), "p.data-2147483646-of-2147483647");
-  CHECK_EQ(IndexFileName("dir/p"), "dir/p.index");
 }
 
 TEST(every_backend_fetches_what_was_stored) {

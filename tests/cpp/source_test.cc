@@ -34,11 +34,21 @@ std::string Read(const Source& source, std::uint64_t offset, std::size_t size) {
   return std::string(AsText(bytes));
 }
 
-// The three kinds over the same content.
+std::string ReadPieces(const Source& source, std::uint64_t offset, std::uint64_t size) {
+  std::string all;
+  source.ForEachPiece(offset, size, [&](ByteView piece) {
+    CHECK(!piece.empty() && piece.size() <= source.piece_size());
+    all.append(AsText(piece));
+  });
+  return all;
+}
+
+// The four kinds over the same content.
 std::vector<std::shared_ptr<const Source>> EverySource(const std::string& content) {
   const std::string path = TestFile(content);
   return {OpenSource(path, Backend::kMapped), OpenSource(path, Backend::kPositional),
-          OpenSource(path, Backend::kAuto), MemorySource(path, testing::Vector(content))};
+          OpenSource(path, Backend::kAuto), MemorySource(path, testing::Vector(content)),
+          OpenSource(path, Backend::kDirect)};
 }
 
 TEST(every_source_reads_what_the_file_holds) {
@@ -46,12 +56,15 @@ TEST(every_source_reads_what_the_file_holds) {
   for (const auto& source : EverySource(content)) {
     CHECK_EQ(source->size(), kSize);
     CHECK_EQ(source->path(), TemporaryDirectory() + "/file");
+    CHECK(source->piece_size() > 0);
     for (const std::size_t offset : {0u, 1u, 4095u, 4096u, 9999u, 10000u}) {
       for (const std::size_t size : {0u, 1u, 17u, 5000u, 10000u}) {
         if (IsRange(offset, size, kSize)) {
           CHECK_EQ(Read(*source, offset, size), content.substr(offset, size));
+          CHECK_EQ(ReadPieces(*source, offset, size), content.substr(offset, size));
           source->CheckPresent(offset, size);
         } else {
+          CHECK_ERROR(ErrorCode::kDataLoss, ReadPieces(*source, offset, size));
           CHECK_ERROR(ErrorCode::kDataLoss, Read(*source, offset, size));
           CHECK_ERROR(ErrorCode::kDataLoss, source->CheckPresent(offset, size));
         }
@@ -63,11 +76,12 @@ TEST(every_source_reads_what_the_file_holds) {
   }
 }
 
-TEST(only_positional_sources_have_no_address) {
+TEST(only_sources_that_read_have_no_address) {
   const auto sources = EverySource("content");
   CHECK(sources[0]->data() != nullptr);
   CHECK(sources[1]->data() == nullptr);
   CHECK(sources[3]->data() != nullptr);
+  CHECK(sources[4]->data() == nullptr);
 }
 
 TEST(ranges_that_overflow_are_data_loss) {
@@ -104,7 +118,8 @@ TEST(empty_files_open_with_every_backend) {
 TEST(missing_files_directories_and_bad_paths_have_codes_of_their_own) {
   const std::string directory = TemporaryDirectory();
   const std::string file = TestFile("content");
-  for (const Backend backend : {Backend::kAuto, Backend::kMapped, Backend::kPositional}) {
+  for (const Backend backend :
+       {Backend::kAuto, Backend::kMapped, Backend::kPositional, Backend::kDirect}) {
     CHECK_ERROR(ErrorCode::kNotFound, OpenSource(directory + "/none", backend));
     CHECK_ERROR(ErrorCode::kNotFound, OpenSource(file + "/inside", backend));
     CHECK_ERROR(ErrorCode::kInvalidArgument, OpenSource(directory, backend));
@@ -132,7 +147,7 @@ TEST(a_map_outlives_the_file_name) {
 
 TEST(truncation_after_opening_is_data_loss) {
   const std::string content = PatternBytes(kSize, 2);
-  for (const Backend backend : {Backend::kMapped, Backend::kPositional}) {
+  for (const Backend backend : {Backend::kMapped, Backend::kPositional, Backend::kDirect}) {
     const std::string path = TestFile(content);
     const auto source = OpenSource(path, backend);
     // Inside a page, at its edge, and pages away: only the last would fault.

@@ -200,7 +200,21 @@ std::string EncodeEntry(const EntrySpec& spec) {
   out += VarintField(3, spec.shard_id) + VarintField(4, spec.offset) + VarintField(5, spec.size);
   if (spec.slices.empty()) out += Tag(6, 5) + Fixed32(crc::Mask(spec.crc));
   for (const auto& extents : spec.slices) out += BytesField(7, EncodeSlice(extents));
-  return out;
+  return out + spec.extra;
+}
+
+std::string EncodeBlockField(std::uint64_t block_size, std::string_view packed) {
+  std::string message = Tag(1, 0) + Varint(block_size);
+  return BytesField(1000, message + BytesField(2, std::string(packed)));
+}
+
+std::string EncodeBlockCrcs(std::string_view bytes, std::uint64_t block_size) {
+  std::string packed;
+  for (std::size_t begin = 0; begin < bytes.size(); begin += block_size) {
+    const std::string_view block = bytes.substr(begin, block_size);
+    packed += Fixed32(crc::Mask(crc::Value(block.data(), block.size())));
+  }
+  return EncodeBlockField(block_size, packed);
 }
 
 StoredTensor StoreStrings(const std::vector<std::string>& elements, bool big_endian) {

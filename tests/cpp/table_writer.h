@@ -109,7 +109,13 @@ struct EntrySpec {
   std::uint32_t crc = 0;
   std::vector<std::vector<coding::Extent>> slices;
   bool unknown_rank = false;
+  // Appended to the message as it is.
+  std::string extra;
 };
+// Field 1000: the block size and the masked CRC of each block of `bytes`.
+std::string EncodeBlockCrcs(std::string_view bytes, std::uint64_t block_size);
+// Field 1000 of this block size and these packed bytes.
+std::string EncodeBlockField(std::uint64_t block_size, std::string_view packed);
 std::string EncodeShape(const std::vector<std::int64_t>& shape, bool unknown_rank = false);
 std::string EncodeSlice(const std::vector<coding::Extent>& extents);
 std::string EncodeEntry(const EntrySpec& spec);

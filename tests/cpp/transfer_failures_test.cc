@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bundle/transfer.h"
+#include "commit/names.h"
 #include "faulty_file_system.h"
 #include "harness.h"
 #include "table_writer.h"
@@ -18,6 +19,7 @@
 namespace fastckpt::bundle {
 namespace {
 
+using commit::DataFileName;
 using std::chrono::milliseconds;
 using testing::BundleWriter;
 using testing::CheckOnly;

@@ -26,7 +26,8 @@ using testing::TemporaryDirectory;
 using testing::TransfersInto;
 using testing::WaitForEnd;
 
-constexpr io::Backend kBackends[] = {io::Backend::kMapped, io::Backend::kPositional};
+constexpr io::Backend kBackends[] = {io::Backend::kMapped, io::Backend::kPositional,
+                                     io::Backend::kDirect};
 
 std::string Prefix() {
   return TemporaryDirectory() + "/model.ckpt-1";

@@ -65,7 +65,7 @@ int MemoryFiles::OpenRead(const std::string& path) {
 }
 
 int MemoryFiles::Stat(int descriptor, io::FileStatus* status) {
-  *status = {bytes(descriptor).size(), true};
+  *status = {.size_bytes = bytes(descriptor).size(), .is_regular = true};
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #ifndef FASTCKPT_TESTS_FUZZ_MEMORY_FILES_H_
 #define FASTCKPT_TESTS_FUZZ_MEMORY_FILES_H_
 
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -50,7 +51,28 @@ class MemoryFiles final : public io::FileSystem {
                       std::uint64_t offset) override;
   int Map(int descriptor, std::size_t size, const std::uint8_t** address) override;
   int Unmap(const std::uint8_t*, std::size_t) override { return 0; }
+  int IsResident(const std::uint8_t*) override { return 1; }
+  int StartReadahead(int, std::uint64_t, std::uint64_t) override { return 0; }
+  int SetDirect(int, bool) override { return 0; }
   int IsRemote(int) override { return 0; }
+
+  // Nothing can be written.
+  int OpenWrite(const std::string&, io::WriteMode) override { return -EROFS; }
+  int OpenDirectory(const std::string&) override { return -ENOENT; }
+  std::int64_t WriteAt(int, const void*, std::size_t, std::uint64_t) override { return -EROFS; }
+  int Truncate(int, std::uint64_t) override { return -EROFS; }
+  int Reserve(int, std::uint64_t) override { return -EROFS; }
+  int StartWriteback(int, std::uint64_t, std::uint64_t) override { return -EROFS; }
+  int Sync(int) override { return -EROFS; }
+  int Lock(int) override { return -EROFS; }
+  int Unlock(int) override { return -EROFS; }
+  int StatPath(const std::string&, io::FileStatus*) override { return -ENOENT; }
+  int Rename(const std::string&, const std::string&) override { return -EROFS; }
+  int Link(const std::string&, const std::string&) override { return -EROFS; }
+  int Unlink(const std::string&) override { return -EROFS; }
+  int MakeDirectory(const std::string&) override { return -EROFS; }
+  int RemoveDirectory(const std::string&) override { return -EROFS; }
+  int List(const std::string&, std::vector<std::string>*) override { return -ENOENT; }
 
  private:
   ByteView bytes(int descriptor) const {

@@ -15,7 +15,16 @@ import fastckpt
 from corruption.forge import entry, header
 from corruption.test_damage_cases import BAD_ENTRIES
 from corruption.test_damaged_tables import BAD_RECORDS, BAD_TABLES
-from malformed import state_files, v1_files, v1_shards, v2_entries, v2_slices, v2_stored, v2_tables
+from malformed import (
+    state_files,
+    v1_files,
+    v1_shards,
+    v2_blocks,
+    v2_entries,
+    v2_slices,
+    v2_stored,
+    v2_tables,
+)
 from malformed.case import GOOD, NEIGHBOURS, Case, files, one_block
 
 __all__ = ["Case", "all_cases"]
@@ -26,6 +35,7 @@ def all_cases() -> dict[str, Case]:
     found = [
         *v2_tables.cases(),
         *v2_entries.cases(),
+        *v2_blocks.cases(),
         *v2_slices.cases(),
         *v2_stored.cases(),
         *v1_files.cases(),

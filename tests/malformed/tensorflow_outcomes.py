@@ -49,6 +49,7 @@ KINDS = {
     "table": "container of the index",
     "header": "header",
     "entry": "entries",
+    "blocks": "block checksums",
     "names": "names",
     "slices": "partitioned tensors",
     "strings": "strings",

@@ -155,6 +155,7 @@ def test_there_are_many_and_they_differ(tmp_path: Path) -> None:
         "table",
         "header",
         "entry",
+        "blocks",
         "slices",
         "strings",
         "v1meta",

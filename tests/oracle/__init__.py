@@ -18,7 +18,7 @@ from oracle.bundle import (
     write_files,
 )
 from oracle.coding import Extent, OracleError, crc32c, mask, masked_crc, slice_key, unmask
-from oracle.entry import Entry, Header
+from oracle.entry import Entry, Header, block_crcs, block_crcs_field
 from oracle.table import Block, TableWriter, assemble, build_table, encode_block, read_table
 from oracle.tensor import Raw, Slices, Variants
 
@@ -34,6 +34,8 @@ __all__ = [
     "TableWriter",
     "Variants",
     "assemble",
+    "block_crcs",
+    "block_crcs_field",
     "build_bundle",
     "build_table",
     "crc32c",

@@ -17,6 +17,7 @@ from oracle.coding import (
     decode_fields,
     decode_varint,
     fixed32_field,
+    masked_crc,
     signed,
     varint_field,
 )
@@ -89,6 +90,17 @@ class Header:
             bad_consumers=tuple(bad),
             has_version=bool(versions),
         )
+
+
+def block_crcs(data: bytes, block_size: int) -> bytes:
+    """Return the field of the checksums of `data`'s blocks, for the `extra` of an entry."""
+    masked = (masked_crc(data[at : at + block_size]) for at in range(0, len(data), block_size))
+    return block_crcs_field(block_size, b"".join(crc.to_bytes(4, "little") for crc in masked))
+
+
+def block_crcs_field(block_size: int, packed: bytes) -> bytes:
+    """Return the field of block checksums with this content, right or wrong."""
+    return bytes_field(1000, varint_field(1, block_size) + bytes_field(2, packed))
 
 
 def encode_shape(shape: Sequence[int]) -> bytes:

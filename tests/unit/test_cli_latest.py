@@ -1,4 +1,4 @@
-"""fastckpt latest and fastckpt demo."""
+"""fastckpt latest."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from golden.manifest import golden, load_golden
-from unit.cli_helpers import command, flip_byte, invoke, on_terminal, plain, shard_of, spawn
+from golden.manifest import golden
+from unit.cli_helpers import command, invoke, on_terminal, spawn
 
 
 @pytest.fixture
@@ -31,9 +31,6 @@ def run(tmp_path: Path) -> Path:
         "all_model_checkpoint_timestamps: 1e300\n"
     )
     return folder
-
-
-# --- latest --------------------------------------------------------------------------------------
 
 
 def test_latest(run: Path) -> None:
@@ -98,44 +95,3 @@ def test_bytes_of_a_path_are_kept_in_a_pipe_and_escaped_on_a_terminal(run: Path)
     code, output = on_terminal("latest", os.fsdecode(other))
     assert code == 0
     assert "caf\\xe9 [1]/model.ckpt-200" in output
-
-
-# --- demo ----------------------------------------------------------------------------------------
-
-
-def test_demo_shows_the_golden_checkpoints() -> None:
-    result = spawn("demo")
-    assert result.returncode == 0
-    assert result.stderr == ""
-    lines = result.stdout.splitlines()
-    for name, expected in load_golden().items():
-        (row,) = [line.split() for line in lines if line.startswith(f"{name} ")]
-        assert row[-1] == "match"
-        assert str(len(expected.tensors)) in row
-    assert [line.split()[0] for line in lines if line.endswith(" GB/s")] == [
-        "open",
-        "view",
-        "load",
-        "verify",
-    ]
-
-
-def test_demo_of_a_checkpoint(tmp_path: Path) -> None:
-    prefix = golden("linear").copy_to(tmp_path)
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    code, output = on_terminal("demo", prefix)
-    assert code == 0
-    text = plain(output)
-    assert "5 tensors, 88 B in 1 shard" in text
-    assert "writeable False, owndata False" in text
-    rows = {x.split()[0]: x.split() for x in text.splitlines() if x.endswith(" GB/s")}
-    assert rows["view"][1:4] == rows["load"][1:4] == ["5", "88", "B"]
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_demo_of_a_damaged_checkpoint(tmp_path: Path) -> None:
-    prefix = golden("linear").copy_to(tmp_path)
-    flip_byte(shard_of(prefix), 0)
-    result = invoke("demo", prefix)
-    assert result.exit_code == 1
-    assert "checksum does not match" in result.stderr

@@ -23,6 +23,7 @@ import pytest
 
 import fastckpt
 from fastckpt import dtypes, errors
+from fastckpt.cli.app import COMMANDS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -337,6 +338,30 @@ def test_the_table_of_element_types_is_that_of_the_package() -> None:
         assert dtypes.item_size(number) == (0 if size == "-" else int(size))
         if numpy_name != "-":
             assert np.dtype(dtypes.numpy_dtype(number)).name == numpy_name
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"`{name}`" not in readme] == []
+
+
+def test_temporary_files_have_the_names_that_are_described(tmp_path: Path) -> None:
+    format_page = (REPOSITORY / "docs" / "format.md").read_text(encoding="utf-8")
+    prefix = tmp_path / "model.ckpt-100"
+    with fastckpt.CheckpointWriter(prefix) as writer:
+        writer.add("w", np.ones(3))
+        names = {path.name for path in tmp_path.iterdir()}
+        assert len(names) == 3
+    with fastckpt.CheckpointWriter(prefix, shard=0, num_shards=4) as writer:
+        writer.add("w", np.ones(3))
+    names |= {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/*.index")}
+    assert [name for name in names if f"\n{name} " not in format_page] == []
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [
+        f"{prefix.name}.data-00000-of-00001",
+        f"{prefix.name}.index",
+        f"{prefix.name}_temp",
+    ]
 
 
 def test_readme_stays_short() -> None:

@@ -15,6 +15,8 @@ from fastckpt.checkpoint.region import Range, Selection, intersect
 from fastckpt.errors import InvalidArgumentError, TensorNotFoundError, UnsupportedError
 
 Array = NDArray[Any]
+# One number for each dimension.
+Positions = tuple[int, ...]
 
 # No entry has this id.
 MISSING = -1
@@ -156,11 +158,10 @@ def _fill_stack(bundle: BundleReader, pieces: list[_Piece], out: Array) -> None:
 
 
 def _fill_pieces(bundle: BundleReader, pieces: list[_Piece], out: Array) -> None:
-    bundle.ensure_all_verified([piece.part.id for piece in pieces])
+    bundle.ensure_regions_verified(map(_region, pieces))
 
     def fill(piece: _Piece) -> None:
-        starts, counts, steps = zip(*piece.inside, strict=True)
-        bundle.read_region(piece.part.id, starts, counts, steps, out[piece.target])
+        bundle.read_region(*_region(piece), out[piece.target])
 
     if len(pieces) > 1 and out.nbytes >= _PARALLEL_BYTES:
         from concurrent.futures import ThreadPoolExecutor
@@ -170,6 +171,12 @@ def _fill_pieces(bundle: BundleReader, pieces: list[_Piece], out: Array) -> None
     else:
         for piece in pieces:
             fill(piece)
+
+
+def _region(piece: _Piece) -> tuple[int, Positions, Positions, Positions]:
+    """The piece as the core names it: entry id, starts, counts and steps."""
+    starts, counts, steps = zip(*piece.inside, strict=True)
+    return piece.part.id, starts, counts, steps
 
 
 def _fill_objects(bundle: BundleReader, number: int, pieces: list[_Piece], out: Array) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Never
 
 import numpy as np
@@ -154,6 +154,9 @@ class LegacyBundle:
         """Nothing: checksums are compared whenever a block is read."""
 
     def ensure_all_verified(self, ids: Sequence[int]) -> None:
+        """Nothing: checksums are compared whenever a block is read."""
+
+    def ensure_regions_verified(self, regions: Iterable[Any]) -> None:
         """Nothing: checksums are compared whenever a block is read."""
 
     def parts(self, entry_id: int) -> list[tuple[tuple[int, ...], tuple[int, ...], int]]:

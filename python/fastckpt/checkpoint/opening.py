@@ -39,8 +39,12 @@ def open_checkpoint(
     verify : {"lazy", "eager", "off"}
         When checksums of tensors are compared: before the first byte is handed out, all at open,
         or never. Those of index blocks always are.
-    backend : {"auto", "mmap", "pread"}
-        Map the shards, or read them; "auto" maps except on network file systems.
+    backend : {"auto", "mmap", "pread", "direct"}
+        Map the shards, read them, or read them past the page cache, four requests of 4 MiB at a
+        time ("pread" where the file system has no such way). "auto" maps except on network file
+        systems; what :meth:`Checkpoint.load`, ``load_into``, ``stream`` and ``verify`` want of a
+        shard, 16 MiB or more, is read past the page cache when most of it is not there. Views
+        need a map: with "pread" and "direct" arrays are copies.
     on_damage : {"raise", "skip"}
         Raise when a block of the index is damaged, or open what is intact and list the rest in
         ``Checkpoint.damage``.

@@ -6,14 +6,15 @@ import operator
 import os
 from typing import Literal, NamedTuple
 
-from fastckpt.errors import InvalidArgumentError, UnsupportedError
+from fastckpt.errors import InvalidArgumentError
 
 Verify = Literal["lazy", "eager", "off"]
 Backend = Literal["auto", "mmap", "pread", "direct"]
 OnDamage = Literal["raise", "skip"]
+WriteBackend = Literal["auto", "direct"]
 
 # Numbers of io::Backend in src/io/source.h.
-_BACKENDS = {"auto": 0, "mmap": 1, "pread": 2}
+_BACKENDS = {"auto": 0, "mmap": 1, "pread": 2, "direct": 3}
 
 # More threads than this gain nothing: memory is the limit.
 _MAX_DEFAULT_THREADS = 8
@@ -38,9 +39,25 @@ def check_options(verify: str, backend: str, on_damage: str, num_threads: int | 
     _check_choice("verify", verify, ("lazy", "eager", "off"))
     _check_choice("backend", backend, ("auto", "mmap", "pread", "direct"))
     _check_choice("on_damage", on_damage, ("raise", "skip"))
-    if backend == "direct":
-        raise UnsupportedError('backend="direct" is not supported yet; use "auto" or "pread"')
     return Options(verify, backend, on_damage, resolve_num_threads(num_threads))  # type: ignore[arg-type]
+
+
+def check_write_backend(backend: str) -> None:
+    """Check how bytes shall reach the device."""
+    _check_choice("backend", backend, ("auto", "direct"))
+
+
+def check_integer(option: str, value: object, least: int, most: int) -> int:
+    """Give an integer option; InvalidArgumentError names the allowed range."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = least - 1
+    if not least <= number <= most:
+        raise InvalidArgumentError(
+            f"{option} must be an integer from {least} to {most}, not {value!r}"
+        )
+    return number
 
 
 def resolve_num_threads(num_threads: int | None) -> int:

@@ -231,9 +231,12 @@ class StoredTensor:
 
         Notes
         -----
-        Stored entries that hold wanted elements are verified whole, once; with ``verify="off"``
-        only the wanted bytes are read (from files that are not mapped, rows with gaps of up to
-        64 KiB whole). Elements of strings and variants are found by reading stored entries whole.
+        Stored entries that hold wanted elements are verified whole, once. Where the file has block
+        checksums (fastckpt writes one for each 4 MiB of larger tensors), only the blocks that the
+        index touches are, each once: a row costs at most two blocks and itself, and damage in
+        other blocks is not noticed. With ``verify="off"`` only the wanted bytes are read (from
+        files that are not mapped, rows with gaps of up to 64 KiB whole). Elements of strings and
+        variants are found by reading stored entries whole.
         """
         selection = select(index, self.shape)
         array = read_selection(

@@ -22,7 +22,8 @@ COMMANDS = {
     "show": "Show what tensors hold and where they are stored.",
     "verify": "Read everything and compare every checksum.",
     "latest": "Print the latest checkpoint of a directory.",
-    "demo": "Show what the library does, on your checkpoint or on small ones it brings.",
+    "demo": "Show what the library does, on a checkpoint it writes or on yours.",
+    "crashtest": "Kill saves on your file system, simulate power cuts, and check what is left.",
 }
 
 _EPILOG = (
@@ -177,4 +178,4 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     help="Print the version and exit.",
 )
 def app() -> None:
-    """Read TensorFlow checkpoints without TensorFlow."""
+    """Read and write TensorFlow checkpoints without TensorFlow."""

@@ -1,19 +1,16 @@
-"""``fastckpt demo``: what the library does, shown and timed on checkpoints that are there."""
+"""``fastckpt demo``: what the library does, shown and timed on a checkpoint."""
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Sequence
-from importlib.resources import as_file, files
-from pathlib import Path
-from typing import Any
 
 import click
 
 import fastckpt
+from fastckpt.cli.demo_room import parse_size
+from fastckpt.cli.demo_write import Request, show_writing
 from fastckpt.cli.measure import Subject, Timing, choose_subject, measure, memory_rate
-from fastckpt.cli.terminal import Column, print_table, styled, width, write
+from fastckpt.cli.terminal import Column, print_json_rows, print_table, styled, width, write
 from fastckpt.cli.text import (
     counted,
     human_rate,
@@ -26,14 +23,6 @@ from fastckpt.cli.values import values_text
 
 _MAX_LISTED = 5
 
-_GOLDEN_COLUMNS = (
-    Column("checkpoint"),
-    Column("written with", style="dim", folds=True),
-    Column("tensors", right=True),
-    Column("size", right=True),
-    Column("shards", right=True),
-    Column("checksums", style="green"),
-)
 _TENSOR_COLUMNS = (
     Column("largest tensors"),
     Column("dtype", style="cyan"),
@@ -58,51 +47,76 @@ verify  reads everything once more, with the padding between the tensors
 
 @click.command()
 @click.argument("path", required=False)
-def command(path: str | None) -> None:
-    """Show what the library does, on your checkpoint or on small ones it brings.
+@click.option(
+    "--size",
+    callback=parse_size,
+    metavar="SIZE",
+    help="Of the checkpoint to write, such as 64MiB; by default 1GiB where memory allows.",
+)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(exists=True, file_okay=False, writable=True),
+    help="Where to write; by default a place for temporary files that is on a disk.",
+)
+@click.option(
+    "--shards",
+    "num_shards",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="Data files; by default as many as save() would make.",
+)
+@click.option(
+    "--threads",
+    "num_threads",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="Threads to use; by default FASTCKPT_NUM_THREADS, or the CPUs available, at most 8.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON document.")
+def command(
+    path: str | None,
+    *,
+    size: int | None,
+    directory: str | None,
+    num_shards: int | None,
+    num_threads: int | None,
+    as_json: bool,
+) -> None:
+    """Show what the library does: on a checkpoint that it writes, or on yours.
 
-    Opens, lists, views, loads and verifies, and tells how long each of that takes. Nothing is
-    written. At most 1 GiB of tensors is read in each step.
+    Without a PATH it makes up a model, saves it, reads it in every way and tells how long each
+    step takes, TensorFlow's own beside it where that is installed. All files are removed at the
+    end.
+
+    With a PATH it opens, lists, views, loads and verifies that checkpoint. Nothing is written. At
+    most 1 GiB of tensors is read in each step.
     """
     if path is None:
-        with as_file(files("fastckpt") / "golden") as root:
-            _show_golden(root)
+        show_writing(Request(size, directory, num_shards, num_threads, as_json))
         return
+    options = {"size": size, "dir": directory, "shards": num_shards, "threads": num_threads}
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise click.UsageError(f"--{given[0]} goes with no PATH: nothing is written there")
     with fastckpt.open(path) as checkpoint:
-        _show_one(checkpoint, path)
+        if not as_json:
+            _show_one(checkpoint, path)
         subject = choose_subject(checkpoint)
-    _show_times([subject])
+        head = {"path": path, "tensors": len(checkpoint), "bytes": checkpoint.nbytes}
+    if as_json:
+        _print_json(head, subject)
+    else:
+        _show_times([subject])
 
 
-def _show_golden(root: Path) -> None:
-    manifest = tomllib.loads((root / "MANIFEST.toml").read_text(encoding="utf-8"))
-    sections: dict[str, dict[str, Any]] = manifest["checkpoint"]
-    _heading(f"Small checkpoints, written by TensorFlow {manifest['version']}, read without it")
-    rows, subjects = [], []
-    for name, section in sections.items():
-        with fastckpt.open(root / section["prefix"]) as checkpoint:
-            rows.append(_golden_row(name, section, checkpoint))
-            subjects.append(choose_subject(checkpoint))
-    print_table(_GOLDEN_COLUMNS, rows)
-    write("\n")
-    with fastckpt.open(subjects[0].prefix) as checkpoint:
-        _show_one(checkpoint, next(iter(sections.values()))["prefix"])
-    _show_times(subjects)
-    write("These files are tiny: the times are those of calls, not of bytes. For your own:\n")
-    write("  fastckpt demo PATH\n")
-
-
-def _golden_row(
-    name: str, section: dict[str, Any], checkpoint: fastckpt.Checkpoint
-) -> tuple[str, ...]:
-    return (
-        name,
-        re.sub(r"\btf\.(compat\.v1\.)?(train|raw_ops)\.", "", section["command"]),
-        str(len(checkpoint)),
-        human_size(checkpoint.nbytes),
-        str(checkpoint.num_shards),
-        "match" if checkpoint.verify() else "DIFFER",
+def _print_json(head: dict[str, object], subject: Subject) -> None:
+    found = measure([subject])
+    rows = (
+        {"step": x.step, "tensors": x.tensors, "bytes": x.nbytes, "seconds": x.seconds}
+        for x in found.timings
     )
+    print_json_rows({**head, "rounds": found.rounds}, "steps", rows)
 
 
 def _show_one(checkpoint: fastckpt.Checkpoint, path: str) -> None:

@@ -1,0 +1,88 @@
+// Many TensorInputs and the shapes that they borrow.
+#ifndef FASTCKPT_BUNDLE_INPUT_LIST_H_
+#define FASTCKPT_BUNDLE_INPUT_LIST_H_
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "bundle/writer.h"
+#include "coding/ordered.h"
+
+namespace fastckpt::bundle {
+
+// Names and data are still borrowed from the caller.
+class InputList {
+ public:
+  // Elements in memory, `rank` dimensions; null strides mean contiguous.
+  void AddPlain(std::string_view name, std::int32_t dtype, std::size_t rank,
+                const std::int64_t* shape, const std::int64_t* strides, const void* data,
+                bool swap_bytes) {
+    TensorInput& input = Add(name, dtype, rank, shape);
+    input.data = static_cast<const std::uint8_t*>(data);
+    input.swap_bytes = swap_bytes;
+    rows_.back().has_strides = strides != nullptr;
+    if (strides != nullptr) numbers_.insert(numbers_.end(), strides, strides + rank);
+  }
+
+  // Strings, or the records of variants.
+  void AddElements(std::string_view name, std::int32_t dtype, std::size_t rank,
+                   const std::int64_t* shape, std::vector<ByteView> elements) {
+    TensorInput& input = Add(name, dtype, rank, shape);
+    input.elements = elements_.emplace_back(std::move(elements));
+  }
+
+  // Says of the input added last that it is a slice; `extents` and `full_shape` are copied.
+  void MakeSlice(std::vector<coding::Extent> extents, std::vector<std::int64_t> full_shape) {
+    inputs_.back().extents = extents_.emplace_back(std::move(extents));
+    inputs_.back().full_shape = full_shapes_.emplace_back(std::move(full_shape));
+  }
+
+  // Where the input added last shall lie.
+  void SetShard(std::int32_t shard) { inputs_.back().shard = shard; }
+
+  std::size_t size() const { return inputs_.size(); }
+
+  // All of them; valid until the next Add.
+  std::span<const TensorInput> inputs() {
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      const std::int64_t* numbers = numbers_.data() + rows_[i].first_number;
+      inputs_[i].shape = {numbers, rows_[i].rank};
+      if (rows_[i].has_strides) inputs_[i].strides = {numbers + rows_[i].rank, rows_[i].rank};
+    }
+    return inputs_;
+  }
+
+ private:
+  struct Row {
+    std::size_t first_number;
+    std::size_t rank;
+    bool has_strides;
+  };
+
+  TensorInput& Add(std::string_view name, std::int32_t dtype, std::size_t rank,
+                   const std::int64_t* shape) {
+    rows_.push_back({numbers_.size(), rank, false});
+    numbers_.insert(numbers_.end(), shape, shape + rank);
+    TensorInput& input = inputs_.emplace_back();
+    input.name = name;
+    input.dtype = dtype;
+    return input;
+  }
+
+  std::vector<TensorInput> inputs_;
+  std::vector<Row> rows_;
+  // Shapes, each followed by the strides where there are any.
+  std::vector<std::int64_t> numbers_;
+  std::deque<std::vector<ByteView>> elements_;
+  std::deque<std::vector<coding::Extent>> extents_;
+  std::deque<std::vector<std::int64_t>> full_shapes_;
+};
+
+}  // namespace fastckpt::bundle
+
+#endif  // FASTCKPT_BUNDLE_INPUT_LIST_H_

@@ -1,0 +1,50 @@
+// By which way each shard's bytes are best read: from its map, past the page cache, or by plain
+// reads.
+#ifndef FASTCKPT_BUNDLE_SHARD_ACCESS_H_
+#define FASTCKPT_BUNDLE_SHARD_ACCESS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "bundle/reader.h"
+
+namespace fastckpt::bundle {
+
+// Maps are looked through for missing pages when at least this much of a shard is wanted.
+constexpr std::uint64_t kColdBytes = std::uint64_t{16} << 20;
+
+// First every Want, then Choose, then the rest, which any thread may call.
+class ShardAccess {
+ public:
+  explicit ShardAccess(const Reader& reader);
+
+  // Says that an entry's bytes will be read. Malformed ones are no matter.
+  void Want(std::uint32_t id);
+  // Looks at the shards. Mapped ones of which most is missing from memory are read past the page
+  // cache, the fastest way from the device; with `keep_cached` read-ahead is asked for instead.
+  void Choose(bool keep_cached);
+
+  // As Reader::SourceOf, but by the best way.
+  const io::Source& SourceOf(std::uint32_t id) const;
+  // Lets the system begin with the bytes of an entry where that is of use.
+  void StartReadahead(std::uint32_t id, std::uint64_t begin, std::uint64_t size) const;
+  // Whether reads wait for the device rather than for memory.
+  bool waits() const { return waits_; }
+
+ private:
+  struct Way {
+    std::uint64_t begin = ~std::uint64_t{0};
+    std::uint64_t end = 0;
+    std::uint64_t wanted_bytes = 0;
+    const io::Source* source = nullptr;  // null: the reader's
+    bool needs_readahead = false;
+  };
+
+  const Reader& reader_;
+  std::vector<Way> ways_;
+  bool waits_ = false;
+};
+
+}  // namespace fastckpt::bundle
+
+#endif  // FASTCKPT_BUNDLE_SHARD_ACCESS_H_
