@@ -27,6 +27,8 @@ cdef class Memory:
     """Writable memory that the arrays of one load share; each of them keeps it alive."""
 
     cdef shared_ptr[Arena] arena
+    # No array over it is ever given to callers.
+    cdef bint is_private
 
     def __getbuffer__(self, Py_buffer* view, int flags):
         memory = self.arena.get().bytes()

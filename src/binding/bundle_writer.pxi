@@ -2,6 +2,8 @@
 
 # Tensors that are handed over together: their buffers are held until they are written.
 cdef size_t BATCH_TENSORS = 16384
+# Smaller tensors hold no whole chunk, and are not worth a look at where their memory is from.
+cdef Py_ssize_t FROZEN_BYTES = 1 << 20
 
 
 def total_nbytes(values, int64_t limit):
@@ -16,6 +18,21 @@ def total_nbytes(values, int64_t limit):
             if total >= limit:
                 break
     return total
+
+
+cdef bint has_no_writer(array):
+    """Whether nobody can change the memory of an array, not even by another array.
+
+    Flags do not tell: an array that is read-only may have writable views of older date.
+    """
+    while type(array) is ndarray:
+        base = array.base
+        if isinstance(base, Memory):
+            return (<Memory>base).is_private
+        array = base
+    if isinstance(array, memoryview):
+        array = array.obj
+    return isinstance(array, bytes)
 
 
 cdef class TensorBatch:
@@ -50,6 +67,8 @@ cdef class TensorBatch:
         self.views.push_back(view)
         self.list.AddPlain(name, number, <size_t>view.ndim, <const int64_t*>view.shape,
                            <const int64_t*>view.strides, view.buf, swapped)
+        if view.len >= FROZEN_BYTES and has_no_writer(array):
+            self.list.SetFrozen()
         return 0
 
     cdef int add_elements(self, string_view name, int number, shape, elements) except -1:

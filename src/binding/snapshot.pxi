@@ -49,6 +49,7 @@ cdef class Snapshot:
         # Never two at a time.
         self.memory = None
         fresh = Memory.__new__(Memory)
+        fresh.is_private = True
         with nogil:
             fresh.arena = AllocateArena(<size_t>size if size > 0 else 1)
         self.memory = fresh

@@ -110,6 +110,7 @@ cdef extern from "bundle/input_list.h" namespace "fastckpt::bundle" nogil:
         void AddElements(string_view, int32_t, size_t, const int64_t*,
                          vector[ByteView]) except +Translate
         void MakeSlice(vector[Extent], vector[int64_t]) except +Translate
+        void SetFrozen()
         void SetShard(int32_t)
         size_t size()
         TensorInputs inputs()

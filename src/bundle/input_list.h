@@ -42,6 +42,9 @@ class InputList {
     inputs_.back().full_shape = full_shapes_.emplace_back(std::move(full_shape));
   }
 
+  // Says that nobody changes the data of the input added last.
+  void SetFrozen() { inputs_.back().is_frozen = true; }
+
   // Where the input added last shall lie.
   void SetShard(std::int32_t shard) { inputs_.back().shard = shard; }
 

@@ -25,8 +25,8 @@ void ShardAccess::Choose(bool keep_cached) {
     if (source->direct() == source) waits_ = true;
     if (way.wanted_bytes < kColdBytes || !source->IsCold(way.begin, way.end - way.begin)) continue;
     waits_ = true;
-    way.needs_readahead = keep_cached;
     if (!keep_cached) way.source = source->direct();
+    way.needs_readahead = way.source == nullptr;
   }
 }
 

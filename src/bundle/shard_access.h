@@ -21,7 +21,8 @@ class ShardAccess {
   // Says that an entry's bytes will be read. Malformed ones are no matter.
   void Want(std::uint32_t id);
   // Looks at the shards. Mapped ones of which most is missing from memory are read past the page
-  // cache, the fastest way from the device; with `keep_cached` read-ahead is asked for instead.
+  // cache, the fastest way from the device; with `keep_cached`, and where the source does not
+  // offer it, read-ahead is asked for instead.
   void Choose(bool keep_cached);
 
   // As Reader::SourceOf, but by the best way.

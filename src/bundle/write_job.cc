@@ -97,6 +97,21 @@ void WriteJob::Run(const Unit& unit) {
     Assemble(unit.shard, std::max(begin, file.size), end,
              file.tail.data() + (std::max(begin, file.size) - begin));
   } else {
+    WriteChunk(unit, begin, end);
+  }
+  bytes_done_.fetch_add(fresh, std::memory_order_relaxed);
+}
+
+void WriteJob::WriteChunk(const Unit& unit, std::uint64_t begin, std::uint64_t end) {
+  const ShardFile& file = (*shards_)[unit.shard];
+  if (const Span* const span = FrozenSpan(unit.shard, begin, end)) {
+    const std::uint8_t* const data = span->data + (begin - span->offset);
+    current_item_.store(span->item, std::memory_order_relaxed);
+    FillSlots(*span, begin, end, [&](std::uint64_t at, std::uint64_t size) {
+      return crc::Value(data + (at - begin), static_cast<std::size_t>(size));
+    });
+    file.sink->WriteAt(begin, ByteView(data, static_cast<std::size_t>(end - begin)));
+  } else {
     const io::PooledArena chunk(pool_);
     const MutableBytes bytes = chunk.bytes();
     const std::vector<std::uint8_t>& old = old_tails_[unit.shard];
@@ -104,11 +119,23 @@ void WriteJob::Run(const Unit& unit) {
     const std::uint64_t from = std::max(begin, file.size);
     Assemble(unit.shard, from, end, bytes.data() + (from - begin));
     file.sink->WriteAt(begin, bytes);
-    if (options_.start_writeback && end % kWritebackBytes == 0) {
-      file.sink->StartWriteback(end - kWritebackBytes, kWritebackBytes);
-    }
   }
-  bytes_done_.fetch_add(fresh, std::memory_order_relaxed);
+  if (options_.start_writeback && end % kWritebackBytes == 0) {
+    file.sink->StartWriteback(end - kWritebackBytes, kWritebackBytes);
+  }
+}
+
+// The span that a chunk can be written from as it lies in memory, or null.
+const Span* WriteJob::FrozenSpan(std::uint32_t shard, std::uint64_t begin,
+                                 std::uint64_t end) const {
+  const std::vector<Span>& spans = batch_.spans[shard];
+  const auto span =
+      std::ranges::upper_bound(spans, begin, {}, [](const Span& s) { return s.offset + s.size; });
+  const bool is_whole =
+      span != spans.end() && span->offset <= begin && end <= span->offset + span->size;
+  if (!is_whole || !span->is_frozen || span->array != Span::kNone) return nullptr;
+  const bool fits = (*shards_)[shard].sink->TakesFrom(span->data + (begin - span->offset));
+  return fits && span->first_slot != Span::kNone ? &*span : nullptr;
 }
 
 void WriteJob::Assemble(std::uint32_t shard, std::uint64_t begin, std::uint64_t end,
@@ -138,14 +165,21 @@ void WriteJob::AssembleSpan(const Span& span, std::uint64_t begin, std::uint64_t
     (*items_)[span.item].crc = Move(span, begin - span.offset, {out, end - begin});
     return;
   }
+  FillSlots(span, begin, end, [&](std::uint64_t at, std::uint64_t size) {
+    return Move(span, at - span.offset, {out + (at - begin), size});
+  });
+}
+
+// Takes the CRCs of the pieces of a span that lie in one chunk, cut where blocks of the span end.
+template <typename PieceCrcOf>
+void WriteJob::FillSlots(const Span& span, std::uint64_t begin, std::uint64_t end,
+                         PieceCrcOf crc_of) {
   std::uint64_t slot = span.first_slot + kSlotsPerChunk * (begin / chunk_size_ - FirstChunk(span));
   while (begin < end) {
-    const std::uint64_t at = begin - span.offset;
-    const std::uint64_t block_left = kCrcBlockSize - at % kCrcBlockSize;
+    const std::uint64_t block_left = kCrcBlockSize - (begin - span.offset) % kCrcBlockSize;
     const std::uint64_t size = std::min(end - begin, block_left);
-    slots_[slot++] = {Move(span, at, {out, size}), static_cast<std::uint32_t>(size)};
+    slots_[slot++] = {crc_of(begin, size), static_cast<std::uint32_t>(size)};
     begin += size;
-    out += size;
   }
 }
 

@@ -1,6 +1,7 @@
 // Puts the bytes of many tensors into shards, by many threads.
 //
-// Each shard is cut at multiples of a chunk size. A chunk is assembled in memory, whatever tensors
+// Each shard is cut at multiples of a chunk size. A chunk of memory that nobody changes is written
+// from where it lies. Any other is assembled in memory, whatever tensors
 // or parts of tensors fall into it, and written in one call: small tensors cost no call of their
 // own, large ones are shared among threads, and later maps of the file get large pages. Checksums
 // are those of the assembled bytes, so that they hold even while another thread changes an array.
@@ -51,6 +52,8 @@ struct Span {
   std::uint32_t item = kNone;
   // Where the elements are not contiguous or not in native order: an index into WriteBatch::arrays.
   std::uint32_t array = kNone;
+  // Nobody changes the bytes while the job runs.
+  bool is_frozen = false;
   // Set by the job: where the CRCs of its pieces are collected.
   std::uint32_t first_slot = kNone;
 };
@@ -110,9 +113,13 @@ class WriteJob {
   }
   bool IsSplit(const Span& span) const;
   void Run(const Unit& unit);
+  void WriteChunk(const Unit& unit, std::uint64_t begin, std::uint64_t end);
+  const Span* FrozenSpan(std::uint32_t shard, std::uint64_t begin, std::uint64_t end) const;
   // Assembles bytes [begin, end) of a shard at `out`.
   void Assemble(std::uint32_t shard, std::uint64_t begin, std::uint64_t end, std::uint8_t* out);
   void AssembleSpan(const Span& span, std::uint64_t begin, std::uint64_t end, std::uint8_t* out);
+  template <typename PieceCrcOf>
+  void FillSlots(const Span& span, std::uint64_t begin, std::uint64_t end, PieceCrcOf crc_of);
   std::uint32_t Move(const Span& span, std::uint64_t begin, MutableBytes out) const;
   void CollectCrcs(const Span& span);
   void Complete();

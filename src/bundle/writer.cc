@@ -185,6 +185,7 @@ void Writer::LayOutPlain(const TensorInput& input, std::uint32_t id, WriteBatch*
   if (size == 0) return;
   const StoredItem& item = items_[id];
   Span span{.offset = item.offset, .size = size, .data = input.data, .item = id};
+  span.is_frozen = input.is_frozen;
   const std::uint32_t swap_unit = input.swap_bytes ? tensor::SwapUnit(input.dtype) : 1;
   const bool is_contiguous =
       input.strides.empty() || tensor::IsContiguous(input.shape, input.strides, item_size);

@@ -56,6 +56,8 @@ struct TensorInput {
   std::span<const std::int64_t> strides;
   // The elements are not in native byte order.
   bool swap_bytes = false;
+  // Nobody changes the data before the job is done: most of it is written from where it lies.
+  bool is_frozen = false;
   // Strings: the elements. Variants: the VariantTensorDataProto of each.
   std::span<const ByteView> elements;
 

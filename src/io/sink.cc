@@ -50,6 +50,10 @@ void Sink::WriteAt(std::uint64_t offset, ByteView bytes) {
   }
 }
 
+bool Sink::TakesFrom(const std::uint8_t* address) const {
+  return !wants_direct_ || reinterpret_cast<std::uintptr_t>(address) % kDirectAlignment == 0;
+}
+
 void Sink::WriteLast(std::uint64_t offset, ByteView bytes) {
   if (!wants_direct_ || bytes.empty()) return WriteAt(offset, bytes);
   const auto padded = Arena::Allocate(static_cast<std::size_t>(AlignUp(bytes.size())));

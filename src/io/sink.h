@@ -34,6 +34,8 @@ class Sink {
   void UseDirect() noexcept;
 
   void WriteAt(std::uint64_t offset, ByteView bytes);
+  // Whether bytes at this address are written straight from there.
+  bool TakesFrom(const std::uint8_t* address) const;
   // Writes what the file ends with: bytes of any size and address, from an aligned offset on.
   void WriteLast(std::uint64_t offset, ByteView bytes);
   void Truncate(std::uint64_t size);

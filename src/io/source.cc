@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -53,8 +54,10 @@ class FileSource : public Source {
 class MappedSource final : public FileSource {
  public:
   MappedSource(const std::string& path, std::uint64_t size, const std::uint8_t* data,
-               const std::shared_ptr<const OpenFile>& file)
-      : FileSource(path, size, data, file), direct_(path, size, file) {}
+               const std::shared_ptr<const OpenFile>& file, bool may_be_direct)
+      : FileSource(path, size, data, file) {
+    if (may_be_direct) direct_.emplace(path, size, file);
+  }
   ~MappedSource() override {
     if (data() != nullptr) file().file_system().Unmap(data(), static_cast<std::size_t>(size()));
   }
@@ -64,7 +67,7 @@ class MappedSource final : public FileSource {
     if (!destination.empty()) std::memcpy(destination.data(), data() + offset, destination.size());
   }
 
-  const Source* direct() const override { return &direct_; }
+  const Source* direct() const override { return direct_ ? &*direct_ : nullptr; }
 
   bool IsCold(std::uint64_t offset, std::uint64_t size) const override {
     std::uint64_t num_resident = 0;
@@ -81,7 +84,7 @@ class MappedSource final : public FileSource {
 
  private:
   // Nobody reads from the descriptor of a map but this.
-  const DirectSource direct_;
+  std::optional<DirectSource> direct_;
 };
 
 class BytesSource final : public Source {
@@ -167,7 +170,8 @@ std::shared_ptr<const Source> OpenSource(const std::string& path, Backend backen
   if (result < 0) {
     return std::make_shared<FileSource>(path, status.size_bytes, nullptr, file);
   }
-  return std::make_shared<MappedSource>(path, status.size_bytes, address, file);
+  return std::make_shared<MappedSource>(path, status.size_bytes, address, file,
+                                        backend == Backend::kAuto);
 }
 
 std::shared_ptr<const Source> MemorySource(std::string name, std::vector<std::uint8_t> bytes) {

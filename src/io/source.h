@@ -45,8 +45,8 @@ class Source {
   virtual void ForEachPiece(std::uint64_t offset, std::uint64_t size, const PieceUser& use) const;
   virtual std::uint64_t piece_size() const;
 
-  // The same file read past the page cache; null where there is no file or "auto" may not choose
-  // it. Lives as long as this source.
+  // The same file read past the page cache; null unless the backend is "direct", or "auto" and the
+  // file is mapped. Lives as long as this source.
   virtual const Source* direct() const { return nullptr; }
   // Whether most of a range is not in memory; a few samples are looked at. Always false for what is
   // not mapped.

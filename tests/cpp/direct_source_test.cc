@@ -72,7 +72,7 @@ TEST(direct_reads_leave_nothing_in_the_page_cache) {
   const std::string path = TestFile(content);
   if (!HasDirectMode(path)) return;
   testing::DropFromCache(path);
-  const auto mapped = OpenSource(path, Backend::kMapped);
+  const auto mapped = OpenSource(path, Backend::kAuto);
   CHECK(Read(*OpenSource(path, Backend::kDirect), 0, kSize) == content);
   CHECK(mapped->IsCold(0, kSize));
   CHECK(Read(*mapped->direct(), 0, kSize) == content);
@@ -180,10 +180,11 @@ struct Counts {
 };
 
 // Copies, or checks, everything through a map; how often the system was asked for bytes.
-Counts Transfer(const BundleWriter& bundle, bool cold, TransferOptions options, bool copies) {
+Counts Transfer(const BundleWriter& bundle, bool cold, TransferOptions options, bool copies,
+                io::Backend backend = io::Backend::kAuto) {
   FaultyFileSystem files;
   if (cold) files.MakeCold();
-  const auto reader = Reader::Open(Prefix(), {io::Backend::kMapped, false}, files);
+  const auto reader = Reader::Open(Prefix(), {backend, false}, files);
   const std::vector<std::uint32_t> ids = reader->StoredIds();
   Rooms rooms(*reader, ids);
   const int before = files.calls(Call::kRead);
@@ -227,6 +228,10 @@ TEST(cold_maps_are_read_ahead_when_their_bytes_are_to_stay) {
   const Counts counts = Transfer(bundle, true, {true, false, 2, false, true}, false);
   CHECK_EQ(counts.reads, 0);
   CHECK(counts.readaheads > 0);
+  // Nobody who asks for a map wants the page cache left out.
+  const Counts mapped = Transfer(bundle, true, {true, false, 2}, true, io::Backend::kMapped);
+  CHECK_EQ(mapped.reads, 0);
+  CHECK(mapped.readaheads > 0);
 }
 
 TEST(little_is_not_looked_at) {

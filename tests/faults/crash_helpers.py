@@ -26,9 +26,10 @@ def fast_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def without(trace: Trace, index: int) -> Trace:
-    """Leave one record out."""
-    return trace._replace(records=trace.records[:index] + trace.records[index + 1 :])
+def without(trace: Trace, *left_out: int) -> Trace:
+    """Leave records out."""
+    records = [record for i, record in enumerate(trace.records) if i not in left_out]
+    return trace._replace(records=tuple(records))
 
 
 def swapped(trace: Trace, first: int, second: int) -> Trace:

@@ -22,7 +22,7 @@ from interop.partitions import LAYOUTS, assert_same, save_slices
 pytestmark = pytest.mark.tf
 
 NUM_SHARDS = (1, 2)
-BACKENDS: tuple[Any, ...] = ("mmap", "pread")
+BACKENDS: tuple[Any, ...] = ("mmap", "pread", "direct")
 
 # Basic indices for tensors of three dimensions; the first one, two or none of each for others.
 INDICES: list[tuple[Any, ...]] = [

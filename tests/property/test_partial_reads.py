@@ -76,7 +76,7 @@ def written(
     stored_tensors(),
     st.data(),
     st.sampled_from(["little", "big"]),
-    st.sampled_from(["mmap", "pread"]),
+    st.sampled_from(["mmap", "pread", "direct"]),
     st.sampled_from(["lazy", "off"]),
     st.integers(1, 3),
 )
@@ -116,7 +116,7 @@ def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
         assert found.tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("backend", ["mmap", "pread"])
+@pytest.mark.parametrize("backend", ["mmap", "pread", "direct"])
 @pytest.mark.parametrize(
     ("index", "bound"),
     [

@@ -43,7 +43,7 @@ PLAIN: dict[str, tuple[np.dtype[Any], int]] = {
     },
     "bool": (np.dtype(bool), 0x01),
 }  # fmt: skip
-BACKENDS: tuple[Any, ...] = ("auto", "mmap", "pread")
+BACKENDS: tuple[Any, ...] = ("auto", "mmap", "pread", "direct")
 
 OPTIONS = st.fixed_dictionaries(
     {
@@ -52,6 +52,7 @@ OPTIONS = st.fixed_dictionaries(
         "block_crcs": st.booleans(),
         "num_threads": st.integers(1, 4),
         "sync": st.just(False),
+        "backend": st.sampled_from(["auto", "direct"]),
     }
 )
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
@@ -141,7 +142,8 @@ def test_threads_and_batches_do_not_show(
     tensors: dict[str, Any], options: dict[str, Any], num_threads: int, data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        at_once = fastckpt.save(f"{folder}/a", tensors, **options | {"num_threads": 1})
+        plain = options | {"num_threads": 1, "backend": "auto"}
+        at_once = fastckpt.save(f"{folder}/a", tensors, **plain)
         threaded = fastckpt.save(f"{folder}/b", tensors, **options | {"num_threads": num_threads})
         with fastckpt.CheckpointWriter(f"{folder}/c", **options) as writer:
             rest = dict(tensors)
@@ -153,7 +155,8 @@ def test_threads_and_batches_do_not_show(
         assert file_contents(at_once) == file_contents(threaded) == file_contents(f"{folder}/c")
 
 
-# Around the ends of chunks (1 MiB) and of blocks with a checksum of their own (4 MiB).
+# Around the ends of chunks (1 MiB, or 4 MiB past the page cache), and of blocks with a checksum
+# of their own (4 MiB).
 LARGE_SIZES = st.builds(
     lambda chunks, extra: max(0, chunks * MIB + extra),
     st.sampled_from([0, 1, 4, 5, 8]),
@@ -171,7 +174,8 @@ def test_large_tensors(sizes: list[tuple[int, bool]], options: dict[str, Any]) -
     }
     with tempfile.TemporaryDirectory() as folder:
         prefix = fastckpt.save(f"{folder}/m", tensors, **options)
-        alone = fastckpt.save(f"{folder}/alone", tensors, **options | {"num_threads": 1})
+        plain = options | {"num_threads": 1, "backend": "auto"}
+        alone = fastckpt.save(f"{folder}/alone", tensors, **plain)
         assert file_contents(prefix) == file_contents(alone)
         with fastckpt.open(prefix) as ckpt:
             assert ckpt.verify().ok

@@ -125,7 +125,7 @@ def run_forked(work: Callable[[], bool]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("backend", ["mmap", "pread"])
+@pytest.mark.parametrize("backend", ["mmap", "pread", "direct"])
 def test_forked_child_uses_everything(backend: str) -> None:
     expected = golden("sharded")
     with fastckpt.open(expected.prefix, backend=backend) as ckpt:

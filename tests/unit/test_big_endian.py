@@ -16,7 +16,7 @@ from big_endian_twin import make_twin
 from golden.manifest import ExpectedCheckpoint, assert_tensor, load_golden
 
 GOLDEN = load_golden()
-BACKENDS: tuple[Any, ...] = ("mmap", "pread")
+BACKENDS: tuple[Any, ...] = ("mmap", "pread", "direct")
 
 NUMBERS = (
     *("float16", "float32", "float64", "complex64", "complex128", "bool"),

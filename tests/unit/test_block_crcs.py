@@ -15,7 +15,7 @@ import oracle
 
 MIB = 1 << 20
 BLOCK = 4096
-BACKENDS = ["mmap", "pread"]
+BACKENDS = ["mmap", "pread", "direct"]
 DTYPES = ["u1", "<i2", "<f4", "<c16", "?", ml_dtypes.bfloat16, ml_dtypes.int4]
 
 

@@ -169,7 +169,7 @@ def assert_same(found: Any, expected: np.ndarray[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("order", ["little", "big"])
-@pytest.mark.parametrize("backend", ["mmap", "pread"])
+@pytest.mark.parametrize("backend", ["mmap", "pread", "direct"])
 @pytest.mark.parametrize("verify", ["lazy", "off"])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", ["bool", *SUB_BYTE])

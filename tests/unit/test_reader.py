@@ -77,7 +77,7 @@ def test_unknown_mode(linear: Path, option: str) -> None:
         fastckpt.open(linear, **{option: "sometimes"})
 
 
-@pytest.mark.parametrize("backend", ["auto", "mmap", "pread"])
+@pytest.mark.parametrize("backend", ["auto", "mmap", "pread", "direct"])
 def test_backends_agree(backend: str) -> None:
     for name in ("linear", "types", "sharded", "object"):
         expected = golden(name)

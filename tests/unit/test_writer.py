@@ -173,7 +173,7 @@ def test_a_file_of_the_prefix_itself_stays(prefix: Path) -> None:
 # --- readers and other threads meanwhile ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", ["mmap", "pread"])
+@pytest.mark.parametrize("backend", ["mmap", "pread", "direct"])
 def test_views_outlive_an_overwrite(prefix: Path, backend: Any) -> None:
     old = np.arange(3 * MIB, dtype=np.float32)
     fastckpt.save(prefix, {"w": old, "late": old[:10]})
