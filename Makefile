@@ -9,17 +9,20 @@
 #   make wheel        an audited abi3 wheel and an sdist in dist/
 #   make bench        the benchmarks (BENCH="--case NAME …" for some of them)
 #   make docs         the documentation, in build/docs/
+#   make crashtest    1500 random kills and every power cut, on the file system of CRASH_DIR
 #   make clean        remove what was built (make distclean: .venv too)
 #
 # Helpers: test-cpp test-python test-interop asan tsan asan-python fuzz format.
 # Variables: PYTHON (creates .venv), JOBS, PYTEST_ARGS; for fuzz FUZZ_SECONDS or FUZZ_RUNS for each target,
-# FUZZ_TARGETS (names, all by default), CLANGXX (Clang 16 or later).
+# FUZZ_TARGETS (names, all by default), CLANGXX (Clang 16 or later); for crashtest CRASH_DIR, CRASH_RANDOM.
 
 PYTHON ?= python3
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
+CRASH_DIR ?= build
+CRASH_RANDOM ?= 1500
 CLANGXX ?= clang++
 BENCH ?=
 
@@ -45,7 +48,8 @@ CMAKE_FILES = $(shell find CMakeLists.txt cmake src tests benchmarks \
 PYTHON_DIRS = $(wildcard python tests scripts benchmarks examples docs)
 
 .PHONY: demo test check build bench docs wheel clean test-extras
-.PHONY: test-cpp test-python test-interop asan tsan asan-python fuzz format distclean bench-smoke
+.PHONY: test-cpp test-python test-interop asan tsan asan-python fuzz crashtest format distclean
+.PHONY: bench-smoke
 # Two installs at once would spoil the environment; compilers run in parallel all the same (JOBS).
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -138,6 +142,9 @@ fuzz: $(VENV)/.group-build
 	$(RUN) cmake --build --preset fuzz
 	FUZZ_RUNS=$(FUZZ_RUNS) sh scripts/run_fuzzers.sh build/fuzz tests/fuzz/corpus $(FUZZ_SECONDS) \
 	  $(FUZZ_TARGETS)
+
+crashtest: $(MODULE)
+	$(BIN)/fastckpt crashtest $(CRASH_DIR) --random $(CRASH_RANDOM)
 
 # --- set-up ----------------------------------------------------------------------------------------
 
