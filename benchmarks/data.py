@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +36,7 @@ CALL_BYTES = 8 * MIB
 PATTERN_BYTES = 32 * MIB
 FLOAT32 = 1  # TensorFlow's types.proto, DT_FLOAT
 SMALL_SHAPE = (8, 8)
+EQUAL_TENSORS = 16
 
 OWN_LAYOUT = "large calls"
 Writer = Literal["large calls", "tensorflow", "safetensors"]
@@ -45,9 +46,9 @@ Writer = Literal["large calls", "tensorflow", "safetensors"]
 class Dataset:
     """A file or checkpoint by its content: equal descriptions share one copy within a run."""
 
-    kind: Literal["large", "small"]
+    kind: Literal["large", "equal", "small", "empty"]  # "empty": a folder to write to
     storage: str
-    size: int  # bytes of the large kind, number of tensors of the small kind
+    size: int = 0  # bytes of the large and equal kinds, number of tensors of the small kind
     writer: Writer = "large calls"
 
 
@@ -72,11 +73,16 @@ def stored_bytes(nbytes: int) -> int:
 
 
 def large_tensors(nbytes: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield names and arrays in name order; the arrays are windows of one random pattern."""
-    longest = max(tensor_sizes(nbytes))
+    """Yield the tensors of a large checkpoint in name order."""
+    yield from windows(tensor_sizes(nbytes))
+
+
+def windows(sizes: Sequence[int]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield names and arrays of those sizes; the arrays are windows of one random pattern."""
+    longest = max(sizes)
     pattern = np.random.default_rng(1).random(min(PATTERN_BYTES, longest) // 4, np.float32)
     repeated = np.tile(pattern, longest // pattern.nbytes + 2)
-    for number, size in enumerate(tensor_sizes(nbytes)):
+    for number, size in enumerate(sizes):
         start = number * 977 % pattern.size
         rows = repeated[start : start + size // 4].reshape(-1, 1024)
         yield f"model/block_{number:04d}/kernel", rows
@@ -172,6 +178,8 @@ def write_with_safetensors(path: Path, dataset: Dataset) -> None:
 
 def tensors_of(kind: str, size: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield the tensors that a description stands for."""
+    if kind == "equal":
+        return windows([size // EQUAL_TENSORS] * EQUAL_TENSORS)
     return large_tensors(size) if kind == "large" else small_tensors(size)
 
 
@@ -180,6 +188,11 @@ def settle(file: Path) -> None:
     descriptor = os.open(file, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
+
+
+def owned_tensors(kind: str, size: int) -> dict[str, NDArray[np.float32]]:
+    """Return the tensors as a program has them: every array in memory of its own."""
+    return {name: array.copy() for name, array in tensors_of(kind, size)}
 
 
 class Store:
@@ -211,7 +224,7 @@ class Store:
             write_with_tensorflow(path, dataset)
         elif dataset.writer == "safetensors":
             write_with_safetensors(path, dataset)
-        else:
+        elif dataset.kind != "empty":
             write_bundle(path, tensors_of(dataset.kind, dataset.size))
         for file in path.parent.iterdir():
             settle(file)

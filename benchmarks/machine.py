@@ -12,7 +12,7 @@ from typing import Any
 
 PACKAGES = (
     "tf-fastckpt", "numpy", "ml_dtypes", "tensorflow", "tensorflow-cpu", "safetensors", "awscrt",
-    "google-crc32c", "crc32c",
+    "google-crc32c", "crc32c", "torch",
 )  # fmt: skip
 
 

@@ -47,8 +47,9 @@ class Target:
     """A promise about one contender, alone or against another.
 
     ``speedup``: `against` takes at least `bound` times as long. ``fraction``: `ours` takes at most
-    `bound` of the time of `against`. ``seconds``: at most, per sample. ``rate``: at least, in
-    bytes per second. A target without a bound only prints the pair.
+    `bound` of the time of `against`. ``seconds``: at most, per sample (bytes where the question
+    samples memory). ``rate``: at least, in bytes per second. A target without a bound only prints
+    the pair.
     """
 
     ours: str
@@ -78,10 +79,11 @@ class Question:
     """What is asked, of whom, on which data.
 
     ``work`` is what one sample moves, in ``unit``: bytes, or a number of tensors; None where only
-    seconds make sense. ``cache`` and ``verified`` say the state of the page cache and whether
-    checksums are compared: questions that differ in either are different questions, and a
-    contender that differs says so in its note. ``check`` raises where a result is wrong;
-    ``before_sample`` brings the machine into the same state before every sample, off the clock.
+    seconds make sense. With the unit "memory" samples are bytes of memory in place of seconds.
+    ``cache`` and ``verified`` say the state of the page cache and whether checksums are compared
+    or computed: questions that differ in either are different questions, and a contender that
+    differs says so in its note. ``check`` raises where a result is wrong; ``before_sample`` brings
+    the machine into the same state before every sample, off the clock.
     """
 
     name: str
@@ -89,7 +91,7 @@ class Question:
     targets: Sequence[Target] = ()
     needs: Mapping[str, Dataset] = field(default_factory=dict)
     work: float | None = None
-    unit: Literal["bytes", "tensors", "runs"] = "bytes"
+    unit: Literal["bytes", "tensors", "runs", "memory"] = "bytes"
     cache: Literal["warm", "cold", "none"] = "warm"
     verified: bool = True
     repeat: int | None = None

@@ -82,9 +82,23 @@ def ceiling() -> ctypes.CDLL:
     return library
 
 
+@cache
+def storage() -> ctypes.CDLL:
+    """Return the library of plain writes and direct reads (``cpp/storage.cc``)."""
+    library = ctypes.CDLL(str(build("storage", BENCHMARKS / "cpp" / "storage.cc")))
+    size, pointer, count = ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t
+    library.storage_write.argtypes = [pointer, count, pointer, pointer, count, size]
+    library.storage_direct_write.argtypes = [ctypes.c_char_p, pointer, size, size, ctypes.c_int]
+    library.storage_direct_read.argtypes = [
+        ctypes.c_char_p, pointer, size, size, size, ctypes.c_int,
+    ]  # fmt: skip
+    return library
+
+
 def call(name: str, *arguments: object) -> None:
-    """Call a function of the ceiling library and raise OSError where it fails."""
-    code = getattr(ceiling(), name)(*arguments)
+    """Call a function of a library of loops and raise OSError where it fails."""
+    library = storage() if name.startswith("storage_") else ceiling()
+    code = getattr(library, name)(*arguments)
     if code:
         raise OSError(code, f"{name}: {os.strerror(code)}")
 

@@ -23,7 +23,12 @@ def quantity(seconds: float, work: float | None, unit: str) -> str:
         return f"{work / seconds / 1e9:.2f} GB/s"
     if work and unit == "tensors":
         return duration(seconds / work)
-    return duration(seconds)
+    return plain(seconds, unit)
+
+
+def plain(value: float, unit: str) -> str:
+    """Return a sample as it is: a time, or an amount of memory."""
+    return f"{value / 2**20:.2f} MiB" if unit == "memory" else duration(value)
 
 
 def duration(seconds: float) -> str:
@@ -62,8 +67,8 @@ def absolute_cells(result: Result, target: dict[str, Any]) -> tuple[str, str, st
     if target["kind"] == "seconds":
         figure = Figure.of(samples)
         return (
-            f"({duration(figure.low)}..{duration(figure.high)})",
-            f"<= {duration(bound)}",
+            f"({plain(figure.low, result.unit)}..{plain(figure.high, result.unit)})",
+            "" if bound is None else f"<= {plain(bound, result.unit)}",
             verdict(figure, bound, at_least=False),
         )
     figure = Figure.of([(result.work or 0) / seconds for seconds in samples])

@@ -1,8 +1,8 @@
 // What the machine allows: plain loops that read, copy and pread as fast as they can, and check
 // nothing.
 //
-// benchmarks/ceiling.py compiles this file into a shared library and calls it through ctypes. All
-// functions return 0, or errno. Threads share the work by a counter; each call starts its own.
+// benchmarks/native.py compiles this file into a shared library and calls it through ctypes. All
+// functions return 0, or errno.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,9 +14,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
-#include <thread>
 #include <vector>
+
+#include "parallel.h"
 
 namespace {
 
@@ -25,17 +25,6 @@ constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 std::atomic<std::uint64_t> sink;
-
-void InParallel(std::size_t count, int num_threads, const std::function<void(std::size_t)>& work) {
-  std::atomic<std::size_t> next{0};
-  const auto loop = [&] {
-    for (std::size_t i = next++; i < count; i = next++) work(i);
-  };
-  std::vector<std::thread> helpers;
-  for (int i = 1; i < num_threads; ++i) helpers.emplace_back(loop);
-  loop();
-  for (std::thread& helper : helpers) helper.join();
-}
 
 // Every byte counts; the compiler may use the widest loads that the machine has.
 #if defined(__x86_64__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from measure import Contender, PeerFactory, Unavailable
@@ -36,6 +36,41 @@ def save(prefix: str, tensors: Sequence[tuple[str, Any]]) -> None:
     tf.raw_ops.SaveV2(
         prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), tensors=values
     )
+
+
+def prepared_save(prefix: str, tensors: Mapping[str, Any]) -> Callable[[], Any]:
+    """Return a call that saves tensors of TensorFlow's own with one SaveV2."""
+    tf = load_module()
+    names = tf.constant(list(tensors))
+    slices = tf.constant([""] * len(tensors))
+    values = [tf.constant(value) for value in tensors.values()]
+    return lambda: tf.raw_ops.SaveV2(
+        prefix=prefix, tensor_names=names, shape_and_slices=slices, tensors=values
+    )
+
+
+def prepared_saver(prefix: str, tensors: Mapping[str, Any]) -> Callable[[], Any]:
+    """Return a call of ``Saver.save`` for variables of a session; it writes tensors only."""
+    v1 = load_module().compat.v1
+    graph = v1.Graph()
+    with graph.as_default():
+        variables = [
+            v1.get_variable(
+                name, value.shape, value.dtype, v1.zeros_initializer(), use_resource=True
+            )
+            for name, value in tensors.items()
+        ]
+        saver = v1.train.Saver(variables, max_to_keep=0)
+        session = v1.Session(graph=graph)
+        initializers = [variable.initializer for variable in variables]
+        pairs = zip(initializers, tensors.values(), strict=True)
+        session.run(initializers, {one.inputs[1]: value for one, value in pairs})
+
+    def run() -> None:
+        with graph.as_default():
+            saver.save(session, prefix, write_meta_graph=False, write_state=False)
+
+    return run
 
 
 def by(make: Callable[[str], Contender], dataset: str = "checkpoint") -> PeerFactory:

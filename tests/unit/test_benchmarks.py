@@ -17,7 +17,7 @@ import pytest
 
 from oracle.bundle import read_bundle
 
-MODULES = ("data", "measure", "report")
+MODULES = ("child", "data", "measure", "native", "report", "scratch", "peers.ceiling_peer")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_smoke_runs_every_case(repository: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     content = json.loads(target.read_text())
     assert {result["case"] for result in content["results"]} >= {
-        "P1", "P2", "P3", "P4", "P8", "P12", "P13",
+        "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P12", "P13", "P14",
     }  # fmt: skip
     for result in content["results"]:
         assert result["samples"] or result["left_out"], result["question"]
@@ -143,9 +143,84 @@ def test_verdicts(
     assert verdict == met
 
 
+def test_memory_is_not_time(bench: dict[str, ModuleType]) -> None:
+    measure, report = bench["measure"], bench["report"]
+    result = measure.Result("P0", "q", "memory", None, "warm", verified=True)
+    result.samples = {"ours": [3.0 * 2**20]}
+    limit = {"ours": "ours", "against": "", "kind": "seconds", "bound": 2.0 * 2**20}
+    result.targets = [limit]
+    ((*_, figure, _, _, _, bound, verdict),) = report.rows(result)
+    assert (figure, bound, verdict) == ("3.00 MiB", "<= 2.00 MiB", "NO")
+
+
+def test_a_child_takes_the_memory_that_it_takes(
+    bench: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    options = {"path": str(tmp_path / "m"), "kind": "equal", "size": 16 << 20, "wait": True}
+    cost = bench["child"].run("save_async", {**options, "save": {}}, watch=True)
+    assert cost.extra_bytes >= 15 << 20, "a snapshot of the data"
+    assert cost.seconds > 0
+    assert (tmp_path / "m.index").exists()
+
+
+def test_a_failing_child_is_an_error(bench: dict[str, ModuleType], tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="open"):
+        bench["child"].run("open", {"path": str(tmp_path / "none")})
+
+
+@pytest.mark.parametrize("files", [1, 2, 3])
+def test_plain_writes_are_the_bytes_of_the_tensors(
+    bench: dict[str, ModuleType], tmp_path: Path, files: int
+) -> None:
+    arrays = {name: array.copy() for name, array in bench["data"].large_tensors(1 << 20)}
+    paths = [str(tmp_path / str(number)) for number in range(files)]
+    bench["peers.ceiling_peer"].plain_write(paths, arrays)()
+    written = [Path(path).read_bytes() for path in paths]
+    assert all(written), "each file has a part"
+    assert b"".join(written) == b"".join(array.tobytes() for array in arrays.values())
+
+
+def test_direct_loops_move_every_byte(bench: dict[str, ModuleType], tmp_path: Path) -> None:
+    peer, native, measure = bench["peers.ceiling_peer"], bench["native"], bench["measure"]
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    source.write_bytes(os.urandom((9 << 20) + 123))
+    try:
+        memory = peer.direct_read(str(source), keep=True)()
+    except measure.Unavailable as reason:
+        pytest.skip(str(reason))
+    size = source.stat().st_size
+    native.call("storage_direct_write", os.fsencode(copy), memory.address, size, 4 << 20, 4)
+    assert copy.read_bytes() == source.read_bytes()
+
+
+def test_dropped_pages_are_cold(bench: dict[str, ModuleType], tmp_path: Path) -> None:
+    scratch, measure = bench["scratch"], bench["measure"]
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1 << 20))
+    try:
+        scratch.require_cold(tmp_path)
+    except measure.Unavailable as reason:
+        pytest.skip(str(reason))
+    path.read_bytes()
+    assert scratch.is_cached(path)
+    scratch.cold(measure.Contender("read", lambda _: None), str(path)).prepare()
+    assert not scratch.is_cached(path)
+
+
+def test_a_scratch_folder_is_empty_before_each_sample(
+    bench: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    scratch = bench["scratch"].Scratch(tmp_path, 4096)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+    (tmp_path / "file").touch()
+    scratch.prepare()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_datasets_are_checkpoints(bench: dict[str, ModuleType], tmp_path: Path) -> None:
     data = bench["data"]
-    for kind, size in (("large", 1 << 20), ("small", 300)):
+    for kind, size in (("large", 1 << 20), ("equal", 1 << 20), ("small", 300)):
         data.write_bundle(tmp_path / kind, data.tensors_of(kind, size))
         stored = read_bundle(tmp_path / kind)
         expected = dict(data.tensors_of(kind, size))
