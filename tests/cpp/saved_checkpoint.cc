@@ -80,4 +80,20 @@ std::string Names(const Snapshot& snapshot) {
   return names;
 }
 
+std::string Prefix() {
+  return TemporaryDirectory() + "/ck";
+}
+
+std::string NamesThere() {
+  return Names(TakeSnapshot(TemporaryDirectory()));
+}
+
+std::unique_ptr<commit::Transaction> Begin() {
+  return commit::Transaction::Begin(Prefix(), {});
+}
+
+bool Contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 }  // namespace fastckpt::testing

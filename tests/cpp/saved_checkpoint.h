@@ -4,9 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
+#include "base/error.h"
 #include "commit/transaction.h"
+#include "harness.h"
 #include "io/file_system.h"
 
 namespace fastckpt::testing {
@@ -33,6 +36,25 @@ using Snapshot = std::map<std::string, std::string>;
 Snapshot TakeSnapshot(const std::string& directory);
 // The names in it, each followed by a space.
 std::string Names(const Snapshot& snapshot);
+
+// The prefix "ck" in the test's directory, what stands there, and a transaction on it.
+std::string Prefix();
+std::string NamesThere();
+std::unique_ptr<commit::Transaction> Begin();
+
+bool Contains(const std::string& text, const std::string& part);
+
+// The message of what is thrown, after checking its code; fails when nothing is.
+template <typename Action>
+std::string MessageOf(ErrorCode code, Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    CHECK_EQ(static_cast<int>(error.code()), static_cast<int>(code));
+    return error.message();
+  }
+  Fail(__FILE__, __LINE__, "no error");
+}
 
 }  // namespace fastckpt::testing
 

@@ -14,41 +14,19 @@
 namespace fastckpt::commit {
 namespace {
 
+using testing::Begin;
 using testing::Call;
 using testing::CheckSaved;
+using testing::Contains;
 using testing::FaultyFileSystem;
-using testing::Names;
+using testing::MessageOf;
+using testing::NamesThere;
+using testing::Prefix;
 using testing::ReadFile;
 using testing::Save;
 using testing::TakeSnapshot;
 using testing::TemporaryDirectory;
 using testing::WriteFile;
-
-std::string Prefix() {
-  return TemporaryDirectory() + "/ck";
-}
-std::string NamesThere() {
-  return Names(TakeSnapshot(TemporaryDirectory()));
-}
-std::unique_ptr<Transaction> Begin() {
-  return Transaction::Begin(Prefix(), {});
-}
-
-// The message of what is thrown, after checking its code; fails when nothing is.
-template <typename Action>
-std::string MessageOf(ErrorCode code, Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    CHECK_EQ(static_cast<int>(error.code()), static_cast<int>(code));
-    return error.message();
-  }
-  testing::Fail(__FILE__, __LINE__, "no error");
-}
-
-bool Contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 // --- Prefixes ------------------------------------------------------------------------------------
 

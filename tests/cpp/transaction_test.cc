@@ -17,26 +17,18 @@
 namespace fastckpt::commit {
 namespace {
 
+using testing::Begin;
 using testing::Call;
 using testing::CheckSaved;
 using testing::FaultyFileSystem;
 using testing::Fill;
-using testing::Names;
+using testing::NamesThere;
+using testing::Prefix;
 using testing::ReadFile;
 using testing::Save;
 using testing::TakeSnapshot;
 using testing::TemporaryDirectory;
 using testing::WriteFile;
-
-std::string Prefix() {
-  return TemporaryDirectory() + "/ck";
-}
-std::string NamesThere() {
-  return Names(TakeSnapshot(TemporaryDirectory()));
-}
-std::unique_ptr<Transaction> Begin() {
-  return Transaction::Begin(Prefix(), {});
-}
 
 // --- What becomes visible ------------------------------------------------------------------------
 

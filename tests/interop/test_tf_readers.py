@@ -52,15 +52,6 @@ def theirs_of(name: str) -> Any:
     return PAIRS[name]
 
 
-def reads_v1() -> bool:
-    """Whether this build opens V1 checkpoints."""
-    for expected in CORPUS_V1.values():
-        return not isinstance(
-            outcome(fastckpt.open, expected.prefix).error, fastckpt.UnsupportedError
-        )
-    return False
-
-
 @pytest.mark.parametrize("name", PAIRS)
 def test_signature(name: str) -> None:
     def shape(function: Any) -> list[tuple[str, Any, Any]]:
@@ -124,8 +115,6 @@ def test_corpus(name: str) -> None:
 
 @pytest.mark.parametrize("name", CORPUS_V1)
 def test_corpus_v1(name: str) -> None:
-    if not reads_v1():
-        pytest.skip("this build does not open V1 checkpoints")
     assert_same_checkpoint(str(CORPUS_V1[name].prefix), is_v1=True)
 
 

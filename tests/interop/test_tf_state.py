@@ -20,7 +20,7 @@ from tensorflow.python.training import checkpoint_utils
 import fastckpt
 from fastckpt.training import waiting
 from fastckpt.training.deviations import READER_DEVIATIONS
-from golden.manifest import CORPUS_ROOT, golden
+from golden.manifest import CORPUS_ROOT, golden, require_corpus
 from interop import zoo
 from interop.differential import Outcome, assert_same_error, assert_same_outcome, outcome
 
@@ -171,28 +171,24 @@ def test_a_file_that_may_not_be_read(here: Path) -> None:
 
 
 def test_corpus() -> None:
+    require_corpus()
     found = 0
     for path in sorted(CORPUS_ROOT.rglob("checkpoint")):
         if path.is_file():
             compare_states(path.parent)
             found += 1
-    if CORPUS_ROOT.is_dir():
-        assert found >= 40
-    else:
-        pytest.skip("the corpus is absent")
+    assert found >= 40
 
 
 def test_latest_checkpoint_of_the_corpus() -> None:
+    require_corpus()
     found = 0
     for path in sorted(CORPUS_ROOT.rglob("checkpoint")):
         latest = outcome(THEIRS.latest_checkpoint, path.parent)
         if path.is_file() and latest.value is not None:
             assert outcome(fastckpt.latest_checkpoint, path.parent) == latest
             found += 1
-    if CORPUS_ROOT.is_dir():
-        assert found >= 20
-    else:
-        pytest.skip("the corpus is absent")
+    assert found >= 20
 
 
 # --- existence and times -------------------------------------------------------------------------

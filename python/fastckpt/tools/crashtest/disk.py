@@ -155,7 +155,7 @@ class Disk:
         folder, name = self._split(record.path)
         new_folder, new_name = self._split(record.new_path)
         if folder is not new_folder:
-            raise NotImplementedError("renames between directories, which no save has")
+            raise ValueError(f"no save renames from one directory to another: {record}")
         what = folder.entries(folder.pending)[name]
         folder.pending.append(NameChange(name, new_name, what))
 
