@@ -19,9 +19,12 @@ def build() -> bytes:
     from grpc_tools import protoc
 
     sources = sorted(path.name for path in PROTOS.glob("*.proto"))
+    # Any and the wrappers, which protobuf defines itself.
+    known = Path(protoc.__file__).with_name("_proto")
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "descriptors.binpb"
-        options = [f"--proto_path={PROTOS}", "--include_imports", f"--descriptor_set_out={target}"]
+        paths = [f"--proto_path={PROTOS}", f"--proto_path={known}"]
+        options = [*paths, "--include_imports", f"--descriptor_set_out={target}"]
         if protoc.main(["protoc", *options, *sources]) != 0:
             raise SystemExit("protoc failed")
         return target.read_bytes()

@@ -34,8 +34,23 @@ def run(program: str, python: str = sys.executable) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def own_files():
+    return [f for f in descriptor_set().file if not f.name.startswith("google/protobuf/")]
+
+
+def all_messages(file):
+    """Every message of a file, nested ones included, without the entries of maps."""
+    waiting = list(file.message_type)
+    while waiting:
+        message = waiting.pop()
+        waiting += message.nested_type
+        if not message.options.map_entry:
+            yield message
+
+
 def test_fields_of_the_checkpoint_state():
-    (message,) = [m for f in descriptor_set().file for m in f.message_type]
+    (file,) = [f for f in own_files() if f.name == "state.proto"]
+    (message,) = file.message_type
     types = {1: "double", 9: "string"}
     found = {f.name: (f.number, types[f.type], f.label == 3) for f in message.field}
     assert message.name == "CheckpointState"
@@ -43,20 +58,26 @@ def test_fields_of_the_checkpoint_state():
 
 
 def test_every_file_is_in_the_private_package():
-    for file in descriptor_set().file:
+    for file in own_files():
         assert file.package == protos.PACKAGE
         assert file.syntax == "proto3"
+    others = {f.name for f in descriptor_set().file} - {f.name for f in own_files()}
+    assert others == {"google/protobuf/any.proto", "google/protobuf/wrappers.proto"}
 
 
 def test_the_descriptor_set_says_what_the_sources_say(repository: Path):
     folder = repository / "python" / "fastckpt" / "protos"
-    pattern = re.compile(r"^\s*(?:repeated\s+)?(?:\w+)\s+(\w+) = (\d+);", re.MULTILINE)
+    line = re.compile(r"^\s*(?:repeated |optional )?(?:map<.+>|[\w.]+) (\w+) = (\d+)(?: \[.*\])?;")
     sources = {p.name: p.read_text() for p in folder.glob("*.proto")}
-    compiled = {f.name: f for f in descriptor_set().file}
+    compiled = {f.name: f for f in own_files()}
     assert sources.keys() == compiled.keys()
     for name, text in sources.items():
-        fields = [(f.name, f.number) for m in compiled[name].message_type for f in m.field]
-        assert [(x, int(n)) for x, n in pattern.findall(text)] == fields
+        messages = list(all_messages(compiled[name]))
+        fields = sorted((f.name, f.number) for m in messages for f in m.field)
+        found = [m.groups() for m in map(line.match, text.splitlines()) if m]
+        assert sorted((x, int(n)) for x, n in found) == fields
+        values = [v.name for e in compiled[name].enum_type for v in e.value]
+        assert all(re.search(rf"^  {v} = \d+;", text, re.MULTILINE) for v in values)
 
 
 @pytest.mark.skipif(not HAVE_COMPILER, reason="grpcio-tools (group dev) is not installed")
