@@ -114,3 +114,13 @@ cdef extern from "bundle/input_list.h" namespace "fastckpt::bundle" nogil:
         void SetShard(int32_t)
         size_t size()
         TensorInputs inputs()
+
+
+cdef extern from "commit/transaction.h" namespace "fastckpt::commit" nogil:
+    cdef cppclass CommitOptions "fastckpt::commit::Options":
+        CommitOptions()
+        cbool sync
+
+
+cdef extern from "commit/replace_file.h" namespace "fastckpt::commit" nogil:
+    void ReplaceFile(const string&, ByteView, const CommitOptions&) except +Translate

@@ -142,4 +142,11 @@ void FileReplacement::Abort() noexcept {
   made_directories_.Remove();
 }
 
+void ReplaceFile(const std::string& path, ByteView content, const Options& options,
+                 io::FileSystem& file_system) {
+  FileReplacement replacement(path, options, file_system);
+  replacement.Create(path).WriteAt(0, content);
+  replacement.Commit();
+}
+
 }  // namespace fastckpt::commit

@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 
+#include "base/bytes.h"
 #include "commit/directories.h"
 #include "commit/pending_file.h"
 #include "commit/prefix_lock.h"
@@ -73,6 +74,10 @@ class FileReplacement {
   io::FileStatus identity_;
   bool is_done_ = false;
 };
+
+// Gives the file at `path` this content, at one stroke; throws as FileReplacement does.
+void ReplaceFile(const std::string& path, ByteView content, const Options& options,
+                 io::FileSystem& file_system = io::FileSystem::Posix());
 
 }  // namespace fastckpt::commit
 

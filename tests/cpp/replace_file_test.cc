@@ -33,9 +33,7 @@ void Fill(FileReplacement* files, const std::string& path, const std::string& co
 
 void Replace(const std::string& path, const std::string& content, const Options& options = {},
              io::FileSystem& file_system = io::FileSystem::Posix()) {
-  FileReplacement files(path, options, file_system);
-  Fill(&files, path, content);
-  files.Commit();
+  ReplaceFile(path, AsBytes(content), options, file_system);
 }
 
 TEST(replace_file_makes_and_replaces) {
