@@ -1,8 +1,8 @@
 """Refuse a green run that proved nothing: read pytest's JUnit files and look at what was skipped.
 
-    ci_interop_guard.py --interop build/reports/interop.xml --corpus ../shared/corpus REPORT...
+    ci_interop_guard.py --interop REPORT [--interop REPORT ...] --corpus ../shared/corpus REPORT...
 
-Fails when a report is missing or holds a failure, when the interop report holds no test or a
+Fails when a report is missing or holds a failure, when an interop report holds no test or a
 skipped one, and when a test was skipped for want of the corpus although the corpus is there.
 Otherwise prints the sum over all reports as its last line.
 """
@@ -62,13 +62,16 @@ def other_complaints(cases: list[Case], *, corpus_present: bool) -> list[str]:
     return complaints
 
 
-def judge(interop: Path, reports: list[Path], corpus: Path) -> tuple[list[str], list[Case]]:
+def judge(interop: list[Path], reports: list[Path], corpus: Path) -> tuple[list[str], list[Case]]:
     """Collect the complaints and the cases of all reports."""
-    missing = [f"no report {path}" for path in (interop, *reports) if not path.is_file()]
+    missing = [f"no report {path}" for path in (*interop, *reports) if not path.is_file()]
     if missing:
         return missing, []
-    interop_cases = read_report(interop)
-    complaints = interop_complaints(interop_cases)
+    complaints, interop_cases = [], []
+    for path in interop:
+        found = read_report(path)
+        complaints += interop_complaints(found)
+        interop_cases += found
     cases = [case for path in reports for case in read_report(path)]
     complaints += other_complaints(cases, corpus_present=corpus.is_dir())
     if not cases:
@@ -79,7 +82,7 @@ def judge(interop: Path, reports: list[Path], corpus: Path) -> tuple[list[str], 
 def main() -> int:
     """Print complaints, or the closing line, and return the exit status."""
     parser = argparse.ArgumentParser(description="Judge pytest's JUnit reports.")
-    parser.add_argument("--interop", type=Path, required=True)
+    parser.add_argument("--interop", type=Path, action="append", required=True)
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("reports", type=Path, nargs="+")
     options = parser.parse_args()

@@ -24,7 +24,13 @@ settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
-collect_ignore_glob = [] if HAVE_TENSORFLOW else ["interop/*"]
+HAVE_FRAMEWORKS = all(
+    importlib.util.find_spec(name) is not None for name in ("jax", "openvino", "torch")
+)
+collect_ignore_glob = [
+    *([] if HAVE_TENSORFLOW else ["interop/*"]),
+    *([] if HAVE_FRAMEWORKS else ["frameworks/*"]),
+]
 
 
 def pytest_report_header() -> str:

@@ -40,7 +40,9 @@ def judge(
     (folder / "python.xml").write_text(f"<testsuites><testsuite>{other}</testsuite></testsuites>")
     if corpus:
         (folder / "corpus").mkdir()
-    complaints, _ = guard.judge(folder / "interop.xml", [folder / "python.xml"], folder / "corpus")
+    complaints, _ = guard.judge(
+        [folder / "interop.xml"], [folder / "python.xml"], folder / "corpus"
+    )
     return complaints
 
 
