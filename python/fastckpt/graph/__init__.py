@@ -1,0 +1,37 @@
+"""Graphs without TensorFlow: meta graphs, GraphDefs, SavedModels and what is done with them.
+
+Every name is imported on first use; protobuf is loaded when a file is read, not before.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastckpt.graph.files import parse_message, read_message, write_message
+    from fastckpt.graph.tensor_values import make_ndarray, make_tensor_proto
+
+__all__ = [
+    "make_ndarray",
+    "make_tensor_proto",
+    "parse_message",
+    "read_message",
+    "write_message",
+]
+
+# Where each name is; packages of this room add their lines.
+_LAZY = {
+    **dict.fromkeys(("make_ndarray", "make_tensor_proto"), "fastckpt.graph.tensor_values"),
+    **dict.fromkeys(("parse_message", "read_message", "write_message"), "fastckpt.graph.files"),
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
