@@ -13,23 +13,42 @@ __all__ = ["Content", "is_lfs_pointer", "is_state_text", "recognise"]
 
 
 class Content(NamedTuple):
-    """What a file is, as the end of "…: this is ", and what to do instead."""
+    """What a file is, as the end of "…: this is ", and what to do instead.
+
+    `kind` tells those apart that this package reads: the name of a message, ``"chunked"`` or
+    ``"mangled"``; empty for all others.
+    """
 
     what: str
     advice: str
+    kind: str = ""
 
 
 _GRAPH = Content(
     "a frozen or plain graph (GraphDef)",
     "a frozen graph keeps its weights as constants; pass the prefix of a checkpoint instead",
+    "GraphDef",
 )
 _META = Content(
     "a meta graph (MetaGraphDef)",
     "it describes the graph and holds no weights; pass the prefix of the checkpoint it belongs to",
+    "MetaGraphDef",
 )
 _SAVED_MODEL = Content(
     "the graph of a SavedModel",
     "pass the SavedModel directory that holds it, or dir/variables/variables",
+    "SavedModel",
+)
+_CHUNKED = Content("the graph of a SavedModel in chunks (.cpb)", _SAVED_MODEL.advice, "chunked")
+_FINGERPRINT = Content(
+    "the fingerprint of a SavedModel",
+    "pass the SavedModel directory that holds it",
+    "FingerprintDef",
+)
+_MANGLED = Content(
+    "a binary file that something has treated as text",
+    "bytes were replaced for good: fetch the original file, in binary mode",
+    "mangled",
 )
 _TFLITE = Content(
     "a TensorFlow Lite model", "it holds no checkpoint; pass the one it was made from"
@@ -52,22 +71,25 @@ _MAGIC: tuple[tuple[bytes, Content], ...] = (
     (b"\x1f\x8b", Content("a gzip archive", _ARCHIVE)),
     (b"\xfd7zXZ\0", Content("an xz archive", _ARCHIVE)),
     (b"\x28\xb5\x2f\xfd", Content("a zstd archive", _ARCHIVE)),
-    (bytes.fromhex("83af70d10d884a3f"), _SAVED_MODEL),  # chunked (.cpb), a Riegeli file
+    (bytes.fromhex("83af70d10d884a3f"), _CHUNKED),  # a Riegeli file
     (b"GGUF", Content("a GGUF file", "load it with the gguf package")),
 )
 
 _TEXT: tuple[tuple[re.Pattern[bytes], Content], ...] = (
     (
         re.compile(rb"(node|versions|library)\s*(:\s*)?[{<]"),
-        Content("a graph in text form (GraphDef .pbtxt)", _GRAPH.advice),
+        _GRAPH._replace(what="a graph in text form (GraphDef .pbtxt)"),
     ),
     (
-        re.compile(rb"(meta_info_def|graph_def|saver_def|collection_def)\s*(:\s*)?[{<]"),
-        Content("a meta graph in text form (MetaGraphDef)", _META.advice),
+        re.compile(
+            rb"(meta_info_def|graph_def|saver_def|collection_def|signature_def|asset_file_def"
+            rb"|object_graph_def)\s*(:\s*)?[{<]"
+        ),
+        _META._replace(what="a meta graph in text form (MetaGraphDef)"),
     ),
     (
         re.compile(rb"saved_model_schema_version\s*:|meta_graphs\s*(:\s*)?[{<]"),
-        Content("the graph of a SavedModel in text form", _SAVED_MODEL.advice),
+        _SAVED_MODEL._replace(what="the graph of a SavedModel in text form"),
     ),
     (
         re.compile(rb"<(!doctype\s+html|html)", re.IGNORECASE),
@@ -109,6 +131,8 @@ def recognise(head: bytes) -> Content | None:
         _pickle,
         _text,
         _proto,
+        _fingerprint,
+        _mangled,
     )
     return next((found for test in tests if (found := test(head)) is not None), None)
 
@@ -167,6 +191,27 @@ def _proto(head: bytes) -> Content | None:
     if _is_node(inner):
         return _META
     return _SAVED_MODEL if _is_meta_info(inner) else None
+
+
+def _fingerprint(head: bytes) -> Content | None:
+    # Five 64-bit numbers, then a version; unset numbers are left out.
+    found = re.match(rb"(?:[\x08\x10\x18\x20\x28][\x80-\xff]{5,9}[\0-\x7f])+2", head)
+    return _FINGERPRINT if found else None
+
+
+def _mangled(head: bytes) -> Content | None:
+    # U+FFFD, which a decoder puts where bytes are not UTF-8, beside bytes that no text holds.
+    replaced = head.count("\ufffd".encode())
+    control = len(head.translate(None, delete=bytes(range(9, 14)) + bytes(range(32, 256))))
+    return _MANGLED if replaced and control and _is_utf8(head) else None
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4 and error.reason == "unexpected end of data"
+    return True
 
 
 def _is_node(body: bytes) -> bool:

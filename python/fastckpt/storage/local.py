@@ -19,6 +19,7 @@ from fastckpt.names import index_file
 
 __all__ = [
     "HEAD_BYTES",
+    "TABLE_MAGIC",
     "as_path",
     "checkpoint_exists",
     "entries",
@@ -42,7 +43,7 @@ HEAD_BYTES = 4096
 _MAX_ENTRIES = 20_000
 
 # Last eight bytes of a sorted string table (LevelDB table_format.md, "footer").
-_TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
+TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
 _FOOTER_BYTES = 48
 
 # What "there is no such file" looks like; all else is a failure to be told.
@@ -93,7 +94,7 @@ def is_table(path: str) -> bool:
     size = file_size(path)
     if size is None or size < _FOOTER_BYTES:
         return False
-    return _read(path, size - len(_TABLE_MAGIC), len(_TABLE_MAGIC)) == _TABLE_MAGIC
+    return _read(path, size - len(TABLE_MAGIC), len(TABLE_MAGIC)) == TABLE_MAGIC
 
 
 def is_v2_index(path: str) -> bool:
