@@ -6,11 +6,22 @@ from typing import Any
 
 from fastckpt.errors import DataLossError, InvalidArgumentError, UnsupportedError
 
-__all__ = ["NotConvertibleError", "NotTextError", "ShortShardError", "WrongTypeError", "as_text"]
+__all__ = [
+    "NotConvertibleError",
+    "NotTextError",
+    "ShortShardError",
+    "WrongStateError",
+    "WrongTypeError",
+    "as_text",
+]
 
 
 class WrongTypeError(InvalidArgumentError, TypeError):
     """An argument of the wrong type."""
+
+
+class WrongStateError(InvalidArgumentError, RuntimeError):
+    """Something is not ready for the call, or in its way."""
 
 
 class ShortShardError(DataLossError, IndexError):

@@ -1,7 +1,7 @@
-"""Reading the checkpoint state: the text file that names the latest and the kept checkpoints.
+"""The checkpoint state: the text file that names the latest and the kept checkpoints.
 
-:func:`parse_state` is the format, :func:`read_state` the policy: where the file is and what its
-paths mean on this machine.
+:func:`parse_state` and :func:`format_state` are the format, :func:`read_state` the policy: where
+the file is and what its paths mean on this machine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ from fastckpt.errors import (
 )
 from fastckpt.storage import content, local
 
-__all__ = ["STATE_FILE", "CheckpointState", "parse_state", "read_state", "resolve_path"]
+__all__ = [
+    "STATE_FILE",
+    "CheckpointState",
+    "format_state",
+    "parse_state",
+    "read_state",
+    "resolve_path",
+]
 
 STATE_FILE = "checkpoint"
 
@@ -40,6 +47,12 @@ _LONE_BACKSLASH = re.compile(r"""\\\\|\\(?!["'])""")
 # What may follow a backslash for protobuf; it keeps other pairs as they are, with a warning.
 _ANY_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _KNOWN_ESCAPES = frozenset("\\'\"abfnrtvxuUN01234567\n")
+# What protobuf's printer writes for characters that do not stand for themselves.
+_PRINTED = {
+    **{code: f"\\{code:03o}" for code in (*range(32), 127)},
+    **{ord(char): f"\\{char}" for char in "\\'\""},
+    **{ord(char): f"\\{word}" for char, word in zip("\n\r\t", "nrt", strict=True)},
+}
 
 _log = logging.getLogger("fastckpt")
 
@@ -87,6 +100,38 @@ def parse_state(text: str, *, repair: bool = True) -> CheckpointState:
     elif _LONE_DRIVE.search(text) or "\\" in _ESCAPE.sub("", text):
         text = _LONE_BACKSLASH.sub(r"\\\\", text)
     return _parse(text)
+
+
+def format_state(state: CheckpointState) -> str:
+    """Write a state as the text that protobuf's printer gives for it.
+
+    Raises
+    ------
+    UnicodeEncodeError
+        A path that is no Unicode text, which the format cannot hold.
+
+    Notes
+    -----
+    One field a line, in the order of their numbers; non-ASCII characters as they are, numbers in
+    the shortest form that reads back the same; a zero `last_preserved_timestamp` is left out.
+    """
+    lines = [
+        _line("model_checkpoint_path", state.model_checkpoint_path),
+        *(_line("all_model_checkpoint_paths", x) for x in state.all_model_checkpoint_paths),
+        *(
+            _time("all_model_checkpoint_timestamps", x)
+            for x in state.all_model_checkpoint_timestamps
+        ),
+        _time("last_preserved_timestamp", state.last_preserved_timestamp),
+    ]
+    # A scalar field that has its default is as good as absent, and is not printed.
+    if not state.model_checkpoint_path:
+        del lines[0]
+    if lines[-1].endswith(": 0.0\n"):
+        del lines[-1]
+    text = "".join(lines)
+    text.encode("utf-8")
+    return text
 
 
 def read_state(
@@ -138,6 +183,14 @@ def resolve_path(stored: str, directory: str) -> str:
     """
     candidates = list(dict.fromkeys(_meanings(stored, directory)))
     return next(filter(_exists, candidates), candidates[0])
+
+
+def _line(field: str, path: str) -> str:
+    return f'{field}: "{path.translate(_PRINTED)}"\n'
+
+
+def _time(field: str, seconds: float) -> str:
+    return f"{field}: {float(seconds)!r}\n"
 
 
 def _kept_escape(match: re.Match[str]) -> str:
