@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fastckpt.graph.files import parse_message, read_message, write_message
+    from fastckpt.graph.meta_building import (
+        SaverSpec,
+        VariableSpec,
+        build_meta_graph,
+        meta_graph_bytes,
+    )
     from fastckpt.graph.tensor_values import make_ndarray, make_tensor_proto
 
 __all__ = [
+    "SaverSpec",
+    "VariableSpec",
+    "build_meta_graph",
     "make_ndarray",
     "make_tensor_proto",
+    "meta_graph_bytes",
     "parse_message",
     "read_message",
     "write_message",
@@ -20,6 +30,10 @@ __all__ = [
 
 # Where each name is; packages of this room add their lines.
 _LAZY = {
+    **dict.fromkeys(
+        ("SaverSpec", "VariableSpec", "build_meta_graph", "meta_graph_bytes"),
+        "fastckpt.graph.meta_building",
+    ),
     **dict.fromkeys(("make_ndarray", "make_tensor_proto"), "fastckpt.graph.tensor_values"),
     **dict.fromkeys(("parse_message", "read_message", "write_message"), "fastckpt.graph.files"),
 }

@@ -33,6 +33,7 @@ __all__ = [
 
 NO_ATTRS = b""
 
+_ALL_BITS = (1 << 64) - 1
 _ONE_BYTE = [bytes([value]) for value in range(128)]
 
 # One zero of each kind under its field number in TensorProto. A field with fewer values than the
@@ -56,9 +57,10 @@ _VARIANT = 21
 
 
 def varint(value: int) -> bytes:
-    """Encode a number from 0 on, seven bits a byte, lowest first."""
-    if value < 128:
+    """Encode a number, seven bits a byte, lowest first; a negative one as 64 bits."""
+    if 0 <= value < 128:
         return _ONE_BYTE[value]
+    value &= _ALL_BITS
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)

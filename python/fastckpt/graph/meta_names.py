@@ -61,9 +61,10 @@ class Names:
 
     def take_scope(self, name: str) -> str:
         """Reserve a scope that no name of the graph equals or lies below."""
-        taken = {used.partition("/")[0] for used in self._used}
+        depth = name.count("/") + 1
+        taken = {"/".join(used.split("/", depth)[:depth]) for used in self._used}
         found, number = name, 1
-        while found.partition("/")[0] in taken:
+        while found in taken:
             found, number = f"{name}_{number}", number + 1
         self._used.add(found)
         return found

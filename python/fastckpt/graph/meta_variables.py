@@ -147,7 +147,7 @@ def plan_variables(specs: Iterable[VariableSpec], kind: Kind, names: Names) -> l
 
 
 def variable_nodes(variable: Variable) -> list[bytes]:
-    """Encode the nodes of one variable: itself, its initial value, its initializer, its reading."""
+    """Encode the nodes of one variable: itself, its initial value, initializer and reading."""
     return (_ref_nodes if variable.kind == "ref" else _resource_nodes)(variable)
 
 
@@ -263,8 +263,8 @@ def _part(spec: VariableSpec, shape: tuple[int, ...]) -> Slice | None:
     ends = zip(start, shape, full_shape, strict=True)
     if any(begin + length > size for begin, length, size in ends):
         raise InvalidArgumentError(
-            f"variable {spec.name!r}: a slice of shape {list(shape)} at {list(start)} lies outside "
-            f"a tensor of shape {list(full_shape)}",
+            f"variable {spec.name!r}: a slice of shape {list(shape)} at {list(start)} lies "
+            f"outside a tensor of shape {list(full_shape)}",
             key=spec.name,
         )
     return Slice(spec.full_name.encode("utf-8", "replace"), full_shape, start)
