@@ -32,7 +32,7 @@ _CALLS = {
     ),
 }
 _OPEN = "it belongs to a checkpoint: open that with fastckpt.open({prefix!r})"
-_PASS_META = "; its meta graph is {meta!r}"
+_WITH_META = "; its meta graph is {meta!r}"
 
 # Endings that graphs usually have.
 _ENDINGS = (".meta", ".pb", ".pbtxt")
@@ -164,15 +164,15 @@ def _part_of_checkpoint(data: bytes, head: bytes, path: str) -> tuple[str, str] 
         return None
     meta = f"{prefix}.meta"
     there = local.file_size(meta) is not None
-    advice = _OPEN.format(prefix=prefix) + (_PASS_META.format(meta=meta) if there else "")
+    advice = _OPEN.format(prefix=prefix) + (_WITH_META.format(meta=meta) if there else "")
     return what, advice
 
 
 def _damage(data: bytes, message: Any, reason: str) -> str:
     """Say how the bytes are damaged, as far as that shows."""
-    if data.startswith(b"\r\n") or b"\r\n" in data[:64]:
-        if _parses_as(data.replace(b"\r\n", b"\n"), message.DESCRIPTOR.name):
-            return "its line ends were converted; fetch the original file, in binary mode"
+    converted = b"\r\n" in data[:64]
+    if converted and _parses_as(data.replace(b"\r\n", b"\n"), message.DESCRIPTOR.name):
+        return "its line ends were converted; fetch the original file, in binary mode"
     if (missing := _missing_bytes(data)) is not None:
         return f"it is cut off, the last {missing} bytes or more are missing; fetch it anew"
     reason = reason.rpartition("': ")[2]
