@@ -15,12 +15,12 @@ from fastckpt.graph.value_types import field_of
 __all__ = [
     "NO_ATTRS",
     "attr",
+    "colocated",
     "field",
     "flag",
     "node",
     "numbers",
     "shape_attr",
-    "strings_attr",
     "strings_tensor_attr",
     "text_attr",
     "text_tensor_attr",
@@ -34,7 +34,20 @@ __all__ = [
 NO_ATTRS = b""
 
 _ALL_BITS = (1 << 64) - 1
-_ONE_BYTE = [bytes([value]) for value in range(128)]
+_MAX_KEPT = 1 << 14
+
+
+class _Varints(dict[int, bytes]):
+    """Numbers as varints; small ones are kept, because lengths repeat a million times."""
+
+    def __missing__(self, value: int) -> bytes:
+        data = _encode_varint(value)
+        if 0 <= value < _MAX_KEPT:
+            self[value] = data
+        return data
+
+
+_VARINTS = _Varints()
 
 # One zero of each kind under its field number in TensorProto. A field with fewer values than the
 # shape has elements stands for its last value throughout.
@@ -58,20 +71,12 @@ _VARIANT = 21
 
 def varint(value: int) -> bytes:
     """Encode a number, seven bits a byte, lowest first; a negative one as 64 bits."""
-    if 0 <= value < 128:
-        return _ONE_BYTE[value]
-    value &= _ALL_BITS
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return _VARINTS[value]
 
 
 def field(number: int, payload: bytes) -> bytes:
     """Encode a field of bytes, text or a message."""
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
+    return b"%b%b%b" % (_VARINTS[number << 3 | 2], _VARINTS[len(payload)], payload)
 
 
 def varint_field(number: int, value: int) -> bytes:
@@ -104,14 +109,12 @@ def node(
     attrs : bytes
         Results of `attr` and its kin, joined.
     """
-    parts = [b"\x0a", varint(len(name)), name, b"\x12", varint(len(op)), op]
-    for source in inputs:
-        parts += (b"\x1a", varint(len(source)), source)
-    if device:
-        parts.append(field(4, device))
-    parts.append(attrs)
-    body = b"".join(parts)
-    return b"\x0a" + varint(len(body)) + body
+    size = _VARINTS
+    sources = b"".join([b"\x1a%b%b" % (size[len(source)], source) for source in inputs])
+    place = field(4, device) if device else b""
+    values = (size[len(name)], name, size[len(op)], op, sources, place, attrs)
+    body = b"\x0a%b%b\x12%b%b%b%b%b" % values
+    return b"\x0a%b%b" % (size[len(body)], body)
 
 
 def attr(key: bytes, value: bytes) -> bytes:
@@ -141,9 +144,9 @@ def shape_attr(key: bytes, shape: tuple[int, ...]) -> bytes:
     return attr(key, field(7, _shape(shape)))
 
 
-def strings_attr(key: bytes, values: Iterable[bytes]) -> bytes:
-    """Encode an attribute that is a list of strings."""
-    return attr(key, field(1, b"".join(field(2, value) for value in values)))
+def colocated(name: bytes) -> bytes:
+    """Encode the attribute that keeps a node on the device of the node `name`."""
+    return attr(b"_class", field(1, field(2, b"loc:@" + name)))
 
 
 def strings_tensor_attr(values: Sequence[bytes]) -> bytes:
@@ -171,3 +174,13 @@ def _tensor_attr(number: int, shape: tuple[int, ...], content: bytes) -> bytes:
 
 def _shape(shape: tuple[int, ...]) -> bytes:
     return b"".join(field(2, varint_field(1, size)) for size in shape)
+
+
+def _encode_varint(value: int) -> bytes:
+    value &= _ALL_BITS
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

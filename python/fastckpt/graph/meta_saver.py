@@ -11,6 +11,7 @@ import operator
 import struct
 from collections.abc import Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
@@ -97,6 +98,16 @@ def saver_parts(
     return _Saver(spec, variables, names).parts()
 
 
+class _Group(NamedTuple):
+    """Variables of one shard, with what both operations are told of them."""
+
+    device: bytes
+    variables: Sequence[Variable]
+    keys: bytes
+    slices: bytes
+    types: list[int]
+
+
 class _Saver:
     """The nodes of one saver, in the order in which they are made."""
 
@@ -106,8 +117,8 @@ class _Saver:
         self._scope = names.take_scope(legal_name(spec.name.strip("/") or "save"))
         self._nodes: list[bytes] = []
         self._prefix = self._path("Const")
-        ordered = sorted(variables, key=lambda variable: variable.key)
-        self._groups = _by_device(ordered) if spec.sharded else [(b"", ordered)]
+        ordered = sorted(variables, key=attrgetter("key"))
+        self._groups = _by_device(ordered) if spec.sharded else [_group(b"", ordered)]
 
     def parts(self) -> tuple[list[bytes], bytes]:
         self._add_prefix()
@@ -136,8 +147,7 @@ class _Saver:
             self._add(name, b"PlaceholderWithDefault", (source,), b"", attrs)
 
     def _add_plain_save(self) -> bytes:
-        (_, variables), *_ = self._groups
-        done = self._add_save(self._prefix, variables, b"")
+        done = self._add_save(self._prefix, self._groups[0])
         return self._add_after(self._prefix, done, b"")
 
     def _add_after(self, value: bytes, done: bytes, device: bytes) -> bytes:
@@ -145,24 +155,22 @@ class _Saver:
         inputs = (value, b"^" + done)
         return self._add(name, b"Identity", inputs, device, type_attr(b"T", STRING))
 
-    def _add_save(self, prefix: bytes, variables: Sequence[Variable], device: bytes) -> bytes:
+    def _add_save(self, prefix: bytes, group: _Group) -> bytes:
         first = self._spec.version == V1
         name = self._path("save" if first else "SaveV2")
         slices = name + (b"/shapes_and_slices" if first else b"/shape_and_slices")
-        inputs = (prefix, *self._add_names(name, slices, variables, device))
-        attrs = types_attr(b"T" if first else b"dtypes", [v.number for v in variables])
-        values = (variable.saved for variable in variables)
+        names = self._add_names(name, slices, group, group.device)
+        attrs = types_attr(b"T" if first else b"dtypes", group.types)
+        values = [variable.saved for variable in group.variables]
         op = b"SaveSlices" if first else b"SaveV2"
-        return self._add(name, op, (*inputs, *values), device, attrs)
+        return self._add(name, op, (prefix, *names, *values), group.device, attrs)
 
     def _add_names(
-        self, name: bytes, slices: bytes, variables: Sequence[Variable], device: bytes
+        self, name: bytes, slices: bytes, group: _Group, device: bytes
     ) -> tuple[bytes, bytes]:
-        keys = strings_tensor_attr([variable.key for variable in variables])
-        specs = strings_tensor_attr([variable.shape_and_slice for variable in variables])
         return (
-            self._add_const(name + b"/tensor_names", STRING, keys, device),
-            self._add_const(slices, STRING, specs, device),
+            self._add_const(name + b"/tensor_names", STRING, group.keys, device),
+            self._add_const(slices, STRING, group.slices, device),
         )
 
     def _add_sharded_save(self) -> bytes:
@@ -170,10 +178,10 @@ class _Saver:
         count = _int_attr(len(self._groups))
         total = self._add_const(self._path("num_shards"), _INT32, count, b"")
         shards = []
-        for shard, (device, variables) in enumerate(self._groups):
-            prefix = self._add_shard_name(base, shard, total, device)
-            done = self._add_save(prefix, variables, device)
-            shards.append((prefix, self._add_after(prefix, done, device)))
+        for shard, group in enumerate(self._groups):
+            prefix = self._add_shard_name(base, shard, total, group.device)
+            done = self._add_save(prefix, group)
+            shards.append((prefix, self._add_after(prefix, done, group.device)))
         if self._spec.version == V2:
             return self._add_merge(shards)
         waits = [b"^" + after for _, after in shards]
@@ -203,37 +211,48 @@ class _Saver:
         return self._add(self._path("Identity"), b"Identity", inputs, b"", type_attr(b"T", STRING))
 
     def _add_restores(self) -> bytes:
-        groups = [self._add_restore(device, found) for device, found in self._groups]
+        waits = [self._add_restore(group) for group in self._groups]
         if not self._spec.sharded:
-            return self._add(self._path("restore_all"), b"NoOp", groups[0], b"")
-        done = []
-        for (device, _), waits in zip(self._groups, groups, strict=True):
-            done.append(b"^" + self._add(self._path("restore_shard"), b"NoOp", waits, device))
+            return self._add(self._path("restore_all"), b"NoOp", waits[0], b"")
+        done = [
+            b"^" + self._add(self._path("restore_shard"), b"NoOp", found, group.device)
+            for group, found in zip(self._groups, waits, strict=True)
+        ]
         return self._add(self._path("restore_all"), b"NoOp", done, b"")
 
-    def _add_restore(self, device: bytes, variables: Sequence[Variable]) -> list[bytes]:
+    def _add_restore(self, group: _Group) -> list[bytes]:
         """Add a restore operation and what it assigns to; give the control inputs for its end."""
         name = self._path("RestoreV2")
-        place = device or _CPU
-        names = self._add_names(name, name + b"/shape_and_slices", variables, place)
-        attrs = types_attr(b"dtypes", [variable.number for variable in variables])
+        place = group.device or _CPU
+        names = self._add_names(name, name + b"/shape_and_slices", group, place)
+        attrs = types_attr(b"dtypes", group.types)
         self._add(name, b"RestoreV2", (self._prefix, *names), place, attrs)
         waits = []
-        for index, variable in enumerate(variables):
+        for index, variable in enumerate(group.variables):
             op = "Assign" if variable.kind == "ref" else "AssignVariableOp"
-            assign, value = self._path(op), name + (b":%d" % index if index else b"")
+            assign, value = self._path(op), b"%b:%d" % (name, index) if index else name
             self._nodes.append(assign_node(variable, assign, value))
             waits.append(b"^" + assign)
         return waits
 
 
-def _by_device(variables: Sequence[Variable]) -> list[tuple[bytes, list[Variable]]]:
+def _by_device(variables: Sequence[Variable]) -> list[_Group]:
     """Give the variables of each device, with the CPU that writes and reads for it."""
-    ordered = sorted(variables, key=lambda variable: variable.device)
+    ordered = sorted(variables, key=attrgetter("device"))
     return [
-        (cpu_beside(device.decode()).encode() if device else b"", list(found))
-        for device, found in groupby(ordered, key=lambda variable: variable.device)
+        _group(cpu_beside(device.decode()).encode() if device else b"", list(found))
+        for device, found in groupby(ordered, key=attrgetter("device"))
     ]
+
+
+def _group(device: bytes, variables: Sequence[Variable]) -> _Group:
+    return _Group(
+        device,
+        variables,
+        keys=strings_tensor_attr([variable.key for variable in variables]),
+        slices=strings_tensor_attr([variable.shape_and_slice for variable in variables]),
+        types=[variable.number for variable in variables],
+    )
 
 
 def _int_attr(value: int) -> bytes:

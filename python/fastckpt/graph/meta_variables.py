@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -10,12 +11,12 @@ from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
 from fastckpt.dtypes import tf_name
 from fastckpt.errors import InvalidArgumentError, UnsupportedError
 from fastckpt.graph.meta_encoding import (
+    colocated,
     field,
     flag,
     node,
     numbers,
     shape_attr,
-    strings_attr,
     text_attr,
     type_attr,
     zero_attr,
@@ -40,7 +41,8 @@ Kind = Literal["ref", "resource"]
 # AssignVariableOp kernel for. qint16 and the fnuz and fn11 forms of float8 are in both.
 _NO_REF = frozenset({15, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33})
 _NO_RESOURCE = frozenset({15, 16, 26, 27, 28})
-_RESOURCE_TYPE = 20
+# Those in both, and handles, which no file holds.
+_NO_VARIABLE = _NO_REF & _NO_RESOURCE | {20}
 
 
 class VariableSpec(NamedTuple):
@@ -99,6 +101,7 @@ class Variable(NamedTuple):
     initial_value: bytes
     initializer: bytes
     read: bytes
+    beside: bytes
 
     @property
     def saved(self) -> bytes:
@@ -121,8 +124,7 @@ def can_be_variable(dtype: object) -> bool:
     >>> can_be_variable("float32"), can_be_variable("float8_e5m2"), can_be_variable("qint16")
     (True, True, False)
     """
-    number = as_number(dtype)
-    return number != _RESOURCE_TYPE and not (number in _NO_REF and number in _NO_RESOURCE)
+    return as_number(dtype) not in _NO_VARIABLE
 
 
 def plan_variables(specs: Iterable[VariableSpec], kind: Kind, names: Names) -> list[Variable]:
@@ -157,7 +159,7 @@ def assign_node(variable: Variable, name: bytes, value: bytes) -> bytes:
     if variable.kind == "resource":
         attrs = type_attr(b"dtype", variable.number)
         return node(name, b"AssignVariableOp", inputs, variable.device, attrs)
-    attrs = type_attr(b"T", variable.number) + _beside(variable)
+    attrs = type_attr(b"T", variable.number) + variable.beside
     return node(name, b"Assign", inputs, variable.device, attrs)
 
 
@@ -216,7 +218,7 @@ def _check_parts(first: Variable, second: Variable) -> None:
 
 
 def _plan(spec: VariableSpec, name: str, kind: Kind, names: Names) -> Variable:
-    number = as_number(spec.dtype)
+    number = _number(spec.dtype)
     shape = check_shape("shape", spec.shape, spec.name)
     part = _part(spec, shape)
     form = _form(spec.name, number, kind)
@@ -232,12 +234,23 @@ def _plan(spec: VariableSpec, name: str, kind: Kind, names: Names) -> Variable:
         name=name.encode(),
         initial_value=names.take(f"{name}/Init").encode(),
         initializer=names.take(f"{name}/Assign").encode(),
+        beside=colocated(name.encode()) if form == "ref" else b"",
         read=names.take(f"{name}/{'read' if form == 'ref' else 'Read/ReadVariableOp'}").encode(),
     )
 
 
+def _number(dtype: object) -> int:
+    """Give the DataType number; names and numbers, which repeat a lot, are looked up once."""
+    return _known_number(dtype) if isinstance(dtype, str | int) else as_number(dtype)
+
+
+@functools.cache
+def _known_number(dtype: object) -> int:
+    return as_number(dtype)
+
+
 def _form(name: str, number: int, kind: Kind) -> Kind:
-    if not can_be_variable(number):
+    if number in _NO_VARIABLE:
         raise UnsupportedError(
             f"variable {name!r}: TensorFlow has no variables of dtype {tf_name(number)}; leave it "
             "out, or cast it first",
@@ -274,11 +287,6 @@ def _encode(key: str) -> bytes:
     return key.encode("utf-8", "surrogateescape")
 
 
-def _beside(variable: Variable) -> bytes:
-    """Encode the attribute that keeps a node on the device of its variable."""
-    return strings_attr(b"_class", (b"loc:@" + variable.name,))
-
-
 def _initial_value(variable: Variable) -> bytes:
     attrs = type_attr(b"dtype", variable.number) + zero_attr(variable.number, variable.shape)
     return node(variable.initial_value, b"Const", (), variable.device, attrs)
@@ -287,7 +295,7 @@ def _initial_value(variable: Variable) -> bytes:
 def _ref_nodes(variable: Variable) -> list[bytes]:
     name, device = variable.name, variable.device
     attrs = type_attr(b"dtype", variable.number) + shape_attr(b"shape", variable.shape)
-    read = type_attr(b"T", variable.number) + _beside(variable)
+    read = type_attr(b"T", variable.number) + variable.beside
     return [
         node(name, b"VariableV2", (), device, attrs),
         _initial_value(variable),
