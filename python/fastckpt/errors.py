@@ -60,6 +60,11 @@ class CheckpointError(Exception):
         self.offset = offset
         self.key = key
 
+    @property
+    def message(self) -> str:
+        """The text, by the name that TensorFlow's errors have for it."""
+        return self._message
+
     # KeyError quotes its argument and OSError prints errno; every class here prints its message.
     def __str__(self) -> str:
         return self._message
@@ -100,13 +105,17 @@ class DataLossError(CheckpointError, ValueError):
     """The bytes are damaged: bad magic or CRC, truncation, impossible lengths, a short shard."""
 
 
-class CheckpointNotFoundError(_SystemError, FileNotFoundError, ValueError):
+class NotFoundError(CheckpointError):
+    """Nothing of that name: what the two classes below share, and TensorFlow's one class for both."""
+
+
+class CheckpointNotFoundError(_SystemError, NotFoundError, FileNotFoundError, ValueError):
     """No such checkpoint, or one of its shards is missing."""
 
     _default_errno = _errno.ENOENT
 
 
-class TensorNotFoundError(CheckpointError, KeyError):
+class TensorNotFoundError(NotFoundError, KeyError):
     """No tensor of that name in the checkpoint; the message lists near names."""
 
 
