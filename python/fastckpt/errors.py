@@ -106,7 +106,7 @@ class DataLossError(CheckpointError, ValueError):
 
 
 class NotFoundError(CheckpointError):
-    """Nothing of that name: what the two classes below share, and TensorFlow's one class for both."""
+    """Nothing of that name; TensorFlow has one class for the two below."""
 
 
 class CheckpointNotFoundError(_SystemError, NotFoundError, FileNotFoundError, ValueError):
