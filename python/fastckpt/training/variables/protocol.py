@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from fastckpt import dtypes
 
-__all__ = ["Group", "Pair", "SliceInfo", "Target"]
+__all__ = ["Group", "Pair", "SliceInfo", "StaticShape", "Target"]
 
 # A shape as far as it is known: None for a dimension that is not, None for no rank at all.
 StaticShape = tuple[int | None, ...] | None
@@ -46,10 +47,18 @@ class Group:
         to the caller (see `restored`).
     needs_session : bool
         :meth:`read` and :meth:`assign` need a ``tf.compat.v1.Session`` of the targets' graph.
+    keeps : bool
+        :meth:`assign` may go on using the memory of writable arrays that it is given, so that
+        handing over owned arrays saves a copy. Read-only views are copied in any case.
+    shared_names : bool
+        Names need not be unique in the framework, so that a list may hold an object twice and two
+        objects of one name are a mistake of their own: eager variables of TensorFlow.
     """
 
     replaces: bool = False
     needs_session: bool = False
+    keeps: bool = False
+    shared_names: bool = False
 
     def read(self, targets: Sequence[Target], session: Any = None) -> list[Any]:
         """Read the values, in the order of `targets`.
@@ -118,10 +127,17 @@ class Target:
     identity : hashable, optional
         Equal for targets that are the same thing; None where two keys for one thing are in order.
         The object itself by default.
+
+    Attributes
+    ----------
+    key : str or None
+        What it is stored under, once `name_targets` has said so. An adapter sets it where an
+        object decides that by itself, as a SaveableObject of TensorFlow does.
     """
 
     __slots__ = (
-        "device", "group", "identity", "name", "origin", "shape", "slice", "tf_dtype", "trainable",
+        "_shape", "_tf_dtype", "device", "group", "identity", "key", "name", "origin", "slice",
+        "trainable",
     )  # fmt: skip
 
     def __init__(
@@ -139,13 +155,24 @@ class Target:
     ) -> None:
         self.group = group
         self.origin = origin
-        self.tf_dtype = tf_dtype
-        self.shape = shape
+        self._tf_dtype = tf_dtype
+        self._shape = shape
         self.name = name
+        self.key: str | None = None
         self.slice = slice
         self.device = device
         self.trainable = trainable
         self.identity = id(origin) if identity == "" else identity
+
+    @property
+    def tf_dtype(self) -> str:
+        """TensorFlow's name of the dtype."""
+        return self._tf_dtype
+
+    @property
+    def shape(self) -> StaticShape:
+        """The shape, as far as it is known."""
+        return self._shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -199,6 +226,19 @@ class Target:
             "Assign requires shapes of both tensors to match. "
             f"lhs shape= {_text(mine)} rhs shape= {_text(stored)}"
         )
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return repr(self.key or self.name or type(self.origin).__name__)
+
+    def with_key(self, key: str, *, whole: bool = False) -> Self:
+        """Give a copy stored under `key`, unless it has one; with `whole` not as a slice."""
+        target = copy.copy(self)
+        target.key = self.key or key
+        if whole:
+            target.slice = None
+        return target
 
     def accepts_dtype(self, tf_dtype: str) -> bool:
         """Whether a stored tensor of this dtype can be restored into the target."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fastckpt.training.variables import adapting, collection
+from fastckpt.training.variables.naming import name_items, name_whole
 from fastckpt.training.variables.protocol import Group, Pair, Target
 
 __all__ = [
-    "as_targets",
     "assign_values",
     "default_targets",
     "name_targets",
@@ -18,23 +20,7 @@ __all__ = [
 ]
 
 
-def as_targets(value: Any) -> list[Target]:
-    """Adapt one object.
-
-    Parameters
-    ----------
-    value : object
-        An ndarray, a ``fastckpt.Variable``, a torch tensor, parameter or module, a JAX array or a
-        pytree of them, a ``tf.Variable``, a tensor that reads one. A PartitionedVariable, a list
-        of slices, a module and a pytree give several targets.
-
-    Raises
-    ------
-    WrongTypeError
-        Nothing that can be read and assigned, such as a Python number; a TypeError with
-        TensorFlow's words, "Variable to save is not a Variable: …".
-    """
-    raise NotImplementedError
+_log = logging.getLogger("fastckpt")
 
 
 def name_targets(var_list: Any) -> dict[str, list[Target]]:
@@ -63,7 +49,7 @@ def name_targets(var_list: Any) -> dict[str, list[Target]]:
     UnnamedError
         An AttributeError: an object in a list without a name, such as an ndarray.
     """
-    raise NotImplementedError
+    return default_targets() if var_list is None else name_whole(var_list)
 
 
 def default_targets() -> dict[str, list[Target]]:
@@ -80,7 +66,19 @@ def default_targets() -> dict[str, list[Target]]:
     EagerError
         TensorFlow executes eagerly and there is no ``fastckpt.Variable``; a RuntimeError.
     """
-    raise NotImplementedError
+    mine = collection.alive()
+    for adapter in adapting.adapters():
+        found = adapter.default_items(has_others=bool(mine))
+        if found:
+            if mine:
+                _log.warning(
+                    "a TensorFlow graph is in use: its %d variables are saved, and the %d of "
+                    "fastckpt are not; pass a var_list to save others",
+                    len(found),
+                    len(mine),
+                )
+            return name_items(found)
+    return name_items(mine)
 
 
 def needs_session(targets: Iterable[Target]) -> bool:
@@ -123,8 +121,25 @@ def restored(var_list: Any, holders: Mapping[str, Any]) -> Any:
         As given to :func:`name_targets`.
     holders : Mapping of str to object
         For each key, what :func:`assign_values` gave. Keys that are missing keep their object.
+
+    Returns
+    -------
+    object
+        Like `var_list`: a new dict for a dict, a new pytree for a pytree of JAX. What was restored
+        in place is the same object as before.
     """
-    raise NotImplementedError
+    return _restored(var_list, holders, "")
+
+
+def _restored(value: Any, holders: Mapping[str, Any], key: str) -> Any:
+    for adapter in adapting.adapters():
+        replaced, found = adapter.replace(value, holders, key)
+        if replaced:
+            return found
+    if isinstance(value, Mapping):
+        prefix = f"{key}/" if key else ""
+        return {name: _restored(x, holders, f"{prefix}{name}") for name, x in value.items()}
+    return holders.get(key, value)
 
 
 def _by_group(targets: Sequence[Target]) -> dict[Group, list[int]]:
