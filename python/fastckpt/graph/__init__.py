@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fastckpt.graph.exporting import export_meta_graph
     from fastckpt.graph.files import parse_message, read_message, write_message
     from fastckpt.graph.meta_building import (
         SaverSpec,
@@ -20,6 +21,7 @@ __all__ = [
     "SaverSpec",
     "VariableSpec",
     "build_meta_graph",
+    "export_meta_graph",
     "make_ndarray",
     "make_tensor_proto",
     "meta_graph_bytes",
@@ -30,6 +32,7 @@ __all__ = [
 
 # Where each name is; packages of this room add their lines.
 _LAZY = {
+    **dict.fromkeys(("export_meta_graph",), "fastckpt.graph.exporting"),
     **dict.fromkeys(
         ("SaverSpec", "VariableSpec", "build_meta_graph", "meta_graph_bytes"),
         "fastckpt.graph.meta_building",

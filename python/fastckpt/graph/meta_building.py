@@ -13,16 +13,18 @@ from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
 from fastckpt.errors import InvalidArgumentError, LimitExceededError
 from fastckpt.graph.meta_encoding import field, flag, varint_field
 from fastckpt.graph.meta_names import Names
-from fastckpt.graph.meta_saver import SaverSpec, saver_parts
+from fastckpt.graph.meta_saver import SaverParts, SaverSpec, saver_parts
 from fastckpt.graph.meta_variables import (
     Kind,
     Variable,
     VariableSpec,
     can_be_variable,
     definition,
+    op_types,
     plan_variables,
     variable_nodes,
 )
+from fastckpt.graph.op_registry import find_op
 from fastckpt.protos import message_class
 
 __all__ = [
@@ -119,17 +121,16 @@ def meta_graph_bytes(
     specs = list(variables)
     plan = plan_variables(specs, kind, names)
     nodes = [data for variable in plan for data in variable_nodes(variable)]
-    saver_def = b""
+    added = SaverParts([], b"", set())
     if saver is not None and plan:
-        saver_nodes, saver_def = saver_parts(saver, plan, names)
-        nodes += saver_nodes
+        added = saver_parts(saver, plan, names)
     definitions = [definition(variable) for variable in plan]
     given = _collections(specs, plan, definitions, collections or {})
     content = b"".join(
         (
-            field(1, flag(7, value=True)),
-            field(2, b"".join(nodes) + field(4, _versions())),
-            field(3, saver_def) if saver_def else b"",
+            field(1, _op_list(op_types(plan) | added.op_types) + flag(7, value=True)),
+            field(2, b"".join([*nodes, *added.nodes, field(4, _versions())])),
+            field(3, added.saver_def) if added.saver_def else b"",
             *(field(4, field(1, key) + field(2, value)) for key, value in sorted(given.items())),
         )
     )
@@ -139,6 +140,12 @@ def meta_graph_bytes(
             "refuses 2 GiB; save without one (write_meta_graph=False)"
         )
     return content
+
+
+def _op_list(names: Iterable[bytes]) -> bytes:
+    """Encode the ``stripped_op_list``: what the operations of the graph look like."""
+    ops = [op for op in map(find_op, sorted(name.decode() for name in names)) if op is not None]
+    return field(2, b"".join(field(1, op.SerializeToString(deterministic=True)) for op in ops))
 
 
 def _versions() -> bytes:

@@ -33,7 +33,7 @@ from fastckpt.graph.meta_encoding import (
 from fastckpt.graph.meta_names import Names, cpu_beside, legal_name
 from fastckpt.graph.meta_variables import Variable, assign_node
 
-__all__ = ["V1", "V2", "SaverSpec", "saver_parts"]
+__all__ = ["V1", "V2", "SaverParts", "SaverSpec", "saver_parts"]
 
 # SaverDef.CheckpointFormatVersion.
 V1 = 1
@@ -74,9 +74,25 @@ class SaverSpec(NamedTuple):
     filename: str = "model"
 
 
-def saver_parts(
-    spec: SaverSpec, variables: Sequence[Variable], names: Names
-) -> tuple[list[bytes], bytes]:
+class SaverParts(NamedTuple):
+    """What a saver adds to a meta graph.
+
+    Attributes
+    ----------
+    nodes : list of bytes
+        Encoded fields of the graph.
+    saver_def : bytes
+        An encoded SaverDef.
+    op_types : set of bytes
+        Operations of the nodes; those of assignments belong to the variables.
+    """
+
+    nodes: list[bytes]
+    saver_def: bytes
+    op_types: set[bytes]
+
+
+def saver_parts(spec: SaverSpec, variables: Sequence[Variable], names: Names) -> SaverParts:
     """Encode the nodes of a saver, and its SaverDef.
 
     Parameters
@@ -116,15 +132,17 @@ class _Saver:
         self._names = names
         self._scope = names.take_scope(legal_name(spec.name.strip("/") or "save"))
         self._nodes: list[bytes] = []
+        self._op_types: set[bytes] = set()
         self._prefix = self._path("Const")
         ordered = sorted(variables, key=attrgetter("key"))
         self._groups = _by_device(ordered) if spec.sharded else [_group(b"", ordered)]
 
-    def parts(self) -> tuple[list[bytes], bytes]:
+    def parts(self) -> SaverParts:
         self._add_prefix()
         saved = self._add_sharded_save() if self._spec.sharded else self._add_plain_save()
         restored = self._add_restores()
-        return self._nodes, _saver_def(self._spec, self._prefix, saved, restored)
+        saver_def = _saver_def(self._spec, self._prefix, saved, restored)
+        return SaverParts(self._nodes, saver_def, self._op_types)
 
     def _path(self, name: str) -> bytes:
         return self._names.take(f"{self._scope}/{name}").encode()
@@ -133,6 +151,7 @@ class _Saver:
         self, name: bytes, op: bytes, inputs: Sequence[bytes], device: bytes, attrs: bytes = b""
     ) -> bytes:
         self._nodes.append(node(name, op, inputs, device, attrs))
+        self._op_types.add(op)
         return name
 
     def _add_const(self, name: bytes, number: int, value: bytes, device: bytes) -> bytes:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from fastckpt.checkpoint.inputs import check_name
 from fastckpt.checkpoint.slices import check_shape, slice_extents
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
 from fastckpt.dtypes import tf_name
@@ -31,6 +32,7 @@ __all__ = [
     "assign_node",
     "can_be_variable",
     "definition",
+    "op_types",
     "plan_variables",
     "variable_nodes",
 ]
@@ -43,6 +45,12 @@ _NO_REF = frozenset({15, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33})
 _NO_RESOURCE = frozenset({15, 16, 26, 27, 28})
 # Those in both, and handles, which no file holds.
 _NO_VARIABLE = _NO_REF & _NO_RESOURCE | {20}
+
+
+_OPS: dict[Kind, tuple[bytes, ...]] = {
+    "ref": (b"Assign", b"Const", b"Identity", b"VariableV2"),
+    "resource": (b"AssignVariableOp", b"Const", b"ReadVariableOp", b"VarHandleOp"),
+}
 
 
 class VariableSpec(NamedTuple):
@@ -153,6 +161,12 @@ def variable_nodes(variable: Variable) -> list[bytes]:
     return (_ref_nodes if variable.kind == "ref" else _resource_nodes)(variable)
 
 
+def op_types(variables: Iterable[Variable]) -> set[bytes]:
+    """Name the operations of the nodes of some variables."""
+    kinds = {variable.kind for variable in variables}
+    return {op for kind in kinds for op in _OPS[kind]}
+
+
 def assign_node(variable: Variable, name: bytes, value: bytes) -> bytes:
     """Encode a node that gives the variable a value."""
     inputs = (variable.name, value)
@@ -224,7 +238,7 @@ def _plan(spec: VariableSpec, name: str, kind: Kind, names: Names) -> Variable:
     form = _form(spec.name, number, kind)
     default = spec.name if spec.full_name is None else spec.full_name
     return Variable(
-        key=_encode(default if spec.key is None else spec.key),
+        key=check_name(default if spec.key is None else spec.key),
         number=number,
         shape=shape,
         kind=form,
@@ -281,10 +295,6 @@ def _part(spec: VariableSpec, shape: tuple[int, ...]) -> Slice | None:
             key=spec.name,
         )
     return Slice(spec.full_name.encode("utf-8", "replace"), full_shape, start)
-
-
-def _encode(key: str) -> bytes:
-    return key.encode("utf-8", "surrogateescape")
 
 
 def _initial_value(variable: Variable) -> bytes:

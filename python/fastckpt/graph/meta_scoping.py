@@ -1,0 +1,170 @@
+"""Parts of a meta graph: what lies below a scope, and what is not another saver's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from fastckpt.errors import InvalidArgumentError
+from fastckpt.protos import message_class
+
+__all__ = ["below_scope", "without_other_savers"]
+
+# Collections whose items are VariableDefs.
+_VARIABLES = frozenset(
+    {
+        "global_step",
+        "local_variables",
+        "metric_variables",
+        "model_variables",
+        "moving_average_variables",
+        "trainable_variables",
+        "variables",
+    }
+)
+_VARIABLE_NAMES = ("variable_name", "initializer_name", "snapshot_name", "initial_value_name")
+
+_SAVERS = "savers"
+_SAVER_OPS = frozenset(
+    {
+        "LegacyRestore", "LegacyRestoreSlice", "LegacySave", "LegacySaveSlice", "Restore",
+        "RestoreSlice", "RestoreV2", "Save", "SaveSlices", "SaveV2",
+    }
+)  # fmt: skip
+
+# TensorFlow's marks for inputs that lie outside an exported scope, and where they are listed.
+_UNBOUND = "$unbound_inputs_"
+_UNBOUND_COLLECTION = "unbound_inputs"
+
+
+def without_other_savers(meta_graph: Any) -> None:
+    """Take out the nodes in scopes of savers that the SaverDef does not name, in place.
+
+    Notes
+    -----
+    A saver is taken to have a scope of its own, as TensorFlow does. The collection ``savers`` is
+    left with the SaverDef alone.
+    """
+    saver_def = meta_graph.saver_def
+    kept = {_scope(saver_def.save_tensor_name), _scope(saver_def.restore_op_name)}
+    nodes = meta_graph.graph_def.node
+    scopes = {_scope(node.name) for node in nodes if node.op in _SAVER_OPS} - kept - {""}
+    dropped = tuple(f"{scope}/" for scope in scopes)
+    if not dropped:
+        return
+    _filter_nodes(meta_graph.graph_def, lambda name: not name.startswith(dropped))
+    _filter_collections(meta_graph, lambda name: not name.startswith(dropped))
+    if _SAVERS in meta_graph.collection_def and meta_graph.HasField("saver_def"):
+        only = saver_def.SerializeToString(deterministic=True)
+        meta_graph.collection_def[_SAVERS].bytes_list.value[:] = [only]
+
+
+def below_scope(meta_graph: Any, scope: str) -> None:
+    """Leave the nodes below a scope, with names from there on, in place.
+
+    Notes
+    -----
+    Inputs from outside are called ``$unbound_inputs_<name>`` and listed in the collection
+    ``unbound_inputs``, as TensorFlow does; ``import_meta_graph`` then asks for them.
+
+    Raises
+    ------
+    InvalidArgumentError
+        No node lies below the scope.
+    """
+    prefix = scope.rstrip("/") + "/"
+    graph = meta_graph.graph_def
+    _filter_nodes(graph, lambda name: name.startswith(prefix))
+    if not graph.node:
+        raise InvalidArgumentError(
+            f"no node lies below the scope {scope!r}; scopes end where the names of nodes have '/'"
+        )
+    unbound: list[str] = []
+    for node in graph.node:
+        _move_node(node, prefix, unbound)
+    _move_collections(meta_graph, prefix)
+    if unbound:
+        values = meta_graph.collection_def[_UNBOUND_COLLECTION].bytes_list.value
+        values[:] = [name.encode() for name in unbound]
+    _move_saver(meta_graph, prefix)
+
+
+def _scope(name: str) -> str:
+    return name.partition(":")[0].rpartition("/")[0]
+
+
+def _filter_nodes(graph: Any, keep: Callable[[str], bool]) -> None:
+    kept = [node for node in graph.node if keep(node.name)]
+    if len(kept) < len(graph.node):
+        nodes = message_class("GraphDef")(node=kept).node
+        del graph.node[:]
+        graph.node.extend(nodes)
+
+
+def _filter_collections(meta_graph: Any, keep: Callable[[str], bool]) -> None:
+    """Drop variables and nodes that are not kept, and collections that are empty then."""
+    for key in list(meta_graph.collection_def):
+        collection = meta_graph.collection_def[key]
+        if key in _VARIABLES and collection.bytes_list.value:
+            values = collection.bytes_list.value
+            values[:] = [data for data in values if keep(_variable(data).variable_name)]
+        elif collection.node_list.value:
+            values = collection.node_list.value
+            values[:] = [name for name in values if keep(name)]
+        else:
+            continue
+        if not values:
+            del meta_graph.collection_def[key]
+
+
+def _variable(data: bytes) -> Any:
+    return message_class("VariableDef").FromString(data)
+
+
+def _move_node(node: Any, prefix: str, unbound: list[str]) -> None:
+    node.name = node.name.removeprefix(prefix)
+    for index, source in enumerate(node.input):
+        mark, name = source[: source.startswith("^")], source.removeprefix("^")
+        if name.startswith(prefix):
+            node.input[index] = mark + name.removeprefix(prefix)
+        else:
+            node.input[index] = f"{mark}{_UNBOUND}{name}"
+            unbound.append(node.input[index])
+    if "_class" in node.attr:
+        old = re.compile(rb"loc:@" + re.escape(prefix.encode()))
+        values = node.attr["_class"].list.s
+        values[:] = [old.sub(b"loc:@", value) for value in values if old.match(value)]
+    if node.op in {"Enter", "RefEnter"} and "frame_name" in node.attr:
+        frame = node.attr["frame_name"]
+        frame.s = frame.s.removeprefix(prefix.encode())
+
+
+def _move_collections(meta_graph: Any, prefix: str) -> None:
+    _filter_collections(meta_graph, lambda name: name.startswith(prefix))
+    for key, collection in meta_graph.collection_def.items():
+        if key in _VARIABLES:
+            values = collection.bytes_list.value
+            values[:] = [_moved_variable(data, prefix) for data in values]
+        elif collection.node_list.value:
+            values = collection.node_list.value
+            values[:] = [name.removeprefix(prefix) for name in values]
+
+
+def _moved_variable(data: bytes, prefix: str) -> bytes:
+    variable = _variable(data)
+    for field in _VARIABLE_NAMES:
+        setattr(variable, field, getattr(variable, field).removeprefix(prefix))
+    moved: bytes = variable.SerializeToString(deterministic=True)
+    return moved
+
+
+def _move_saver(meta_graph: Any, prefix: str) -> None:
+    """Keep the saver where all of it lies below the scope."""
+    saver = meta_graph.saver_def
+    names = ("filename_tensor_name", "save_tensor_name", "restore_op_name")
+    if not all(getattr(saver, name).startswith(prefix) for name in names):
+        meta_graph.ClearField("saver_def")
+        return
+    for name in names:
+        setattr(saver, name, getattr(saver, name).removeprefix(prefix))
