@@ -109,6 +109,10 @@ class NotFoundError(CheckpointError):
     """Nothing of that name; TensorFlow has one class for the two below."""
 
 
+class FailedPreconditionError(CheckpointError):
+    """Too early or too late, where another state would have done; TensorFlow's class for that."""
+
+
 class CheckpointNotFoundError(_SystemError, NotFoundError, FileNotFoundError, ValueError):
     """No such checkpoint, or one of its shards is missing."""
 
@@ -147,7 +151,7 @@ class CheckpointIOError(_SystemError):
     """The operating system refused: disk, permission, space; ``errno`` says why."""
 
 
-class ClosedError(CheckpointError, ValueError):
+class ClosedError(FailedPreconditionError, ValueError):
     """The object was used after it was closed."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
-from fastckpt.errors import InvalidArgumentError
+from fastckpt.errors import FailedPreconditionError, InvalidArgumentError
 
 __all__ = [
     "EagerError",
@@ -28,7 +28,7 @@ class UnnamedError(WrongTypeError, AttributeError):
     """An object in a list that has no name to be stored under."""
 
 
-class UninitializedError(InvalidArgumentError):
+class UninitializedError(InvalidArgumentError, FailedPreconditionError):
     """A variable that has no value yet.
 
     From a session of TensorFlow it is a ``tf.errors.FailedPreconditionError`` as well.

@@ -1,0 +1,266 @@
+"""``tf.io.gfile`` and the older ``tf.gfile``, on local files."""
+
+from __future__ import annotations
+
+import builtins
+import glob as _glob
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+
+from fastckpt.checkpoint.tensorflow_errors import as_text
+from fastckpt.errors import (
+    CheckpointIOError,
+    CheckpointNotFoundError,
+    InvalidArgumentError,
+    UnsupportedError,
+)
+
+__all__ = [
+    "AlreadyExistsError",
+    "FastGFile",
+    "FileStatistics",
+    "GFile",
+    "copy",
+    "exists",
+    "glob",
+    "isdir",
+    "join",
+    "listdir",
+    "makedirs",
+    "mkdir",
+    "remove",
+    "rename",
+    "rmtree",
+    "stat",
+    "walk",
+]
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_MODES = {"r", "w", "a", "r+", "w+", "a+"}
+_T = TypeVar("_T")
+
+
+class AlreadyExistsError(CheckpointIOError, FileExistsError):
+    """A file or directory stands where a new one was to be."""
+
+
+class FileStatistics(NamedTuple):
+    """What :func:`stat` gives: bytes, nanoseconds since the epoch, and whether a directory."""
+
+    length: int
+    mtime_nsec: int
+    is_directory: bool
+
+
+class GFile:
+    """A file, opened when it is first used, as ``tf.io.gfile.GFile``.
+
+    Parameters
+    ----------
+    name : str, bytes or PathLike
+        A local path.
+    mode : {"r", "w", "a", "r+", "w+", "a+"}, with "b" for bytes
+        As of :func:`open`. Text is UTF-8.
+    """
+
+    def __init__(self, name: Any, mode: str = "r") -> None:
+        self.name = name
+        self.mode = mode
+        if mode.replace("b", "") not in _MODES:
+            raise InvalidArgumentError(f"mode is not 'r', 'w', 'a', 'r+', 'w+' or 'a+': {mode!r}")
+        self._path = local_path(name)
+        self._file: Any = None
+
+    def read(self, n: int = -1) -> Any:
+        """Read `n` characters, or bytes in a binary mode; all that is left by default."""
+        return self._opened().read(None if n == -1 else n)
+
+    def readline(self) -> Any:
+        """Read one line, with its end."""
+        return self._opened().readline()
+
+    def readlines(self) -> list[Any]:
+        """Read the lines that are left, with their ends."""
+        lines: list[Any] = self._opened().readlines()
+        return lines
+
+    def write(self, file_content: Any) -> None:
+        """Write text, or bytes in a binary mode; bytes are taken in text modes too."""
+        if "b" in self.mode and isinstance(file_content, str):
+            file_content = file_content.encode()
+        elif "b" not in self.mode and isinstance(file_content, bytes):
+            file_content = file_content.decode()
+        self._opened().write(file_content)
+
+    def seek(self, offset: int, whence: int = 0) -> None:
+        """Move to an offset in bytes."""
+        self._opened().seek(offset, whence)
+
+    def tell(self) -> int:
+        """Offset in bytes."""
+        return int(self._opened().tell())
+
+    def size(self) -> int:
+        """Size of the file in bytes."""
+        return stat(self.name).length
+
+    def flush(self) -> None:
+        """Hand what was written to the system."""
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close; idempotent."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def seekable(self) -> bool:
+        """Whether :meth:`seek` works: always."""
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._opened())
+
+    def __next__(self) -> Any:
+        return next(self._opened())
+
+    def _opened(self) -> Any:
+        if self._file is None:
+            encoding = None if "b" in self.mode else "utf-8"
+            self._file = _call(
+                self._path,
+                lambda: builtins.open(self._path, self.mode, encoding=encoding),  # noqa: SIM115
+            )
+        return self._file
+
+
+class FastGFile(GFile):
+    """As `GFile`."""
+
+
+def exists(path: Any) -> bool:
+    """Whether there is a file or a directory."""
+    return os.path.exists(local_path(path))
+
+
+def isdir(path: Any) -> bool:
+    """Whether there is a directory."""
+    return os.path.isdir(local_path(path))
+
+
+def listdir(path: Any) -> list[str]:
+    """Names in a directory, in no order."""
+    where = local_path(path)
+    return _call(where, lambda: os.listdir(where))
+
+
+def glob(pattern: Any) -> list[str]:
+    """Sorted paths that match a pattern, or any of several."""
+    patterns = pattern if isinstance(pattern, (list, tuple)) else [pattern]
+    return sorted(x for p in patterns for x in _glob.glob(local_path(p)))
+
+
+def makedirs(path: Any) -> None:
+    """Make a directory and those above it; it may be there already."""
+    where = local_path(path)
+    _call(where, lambda: os.makedirs(where, exist_ok=True))
+
+
+def mkdir(path: Any) -> None:
+    """Make one directory, which must not be there yet."""
+    where = local_path(path)
+    _call(where, lambda: os.mkdir(where))
+
+
+def remove(path: Any) -> None:
+    """Remove one file."""
+    where = local_path(path)
+    _call(where, lambda: os.remove(where))
+
+
+def rmtree(path: Any) -> None:
+    """Remove a directory and all below it."""
+    where = local_path(path)
+    _call(where, lambda: shutil.rmtree(where))
+
+
+def copy(src: Any, dst: Any, overwrite: bool = False) -> None:  # noqa: FBT001, FBT002
+    """Copy one file."""
+    source, target = local_path(src), local_path(dst)
+    _refuse_existing(target, overwrite=overwrite)
+    _call(source, lambda: shutil.copyfile(source, target))
+
+
+def rename(src: Any, dst: Any, overwrite: bool = False) -> None:  # noqa: FBT001, FBT002
+    """Rename a file or a directory."""
+    source, target = local_path(src), local_path(dst)
+    _refuse_existing(target, overwrite=overwrite)
+    _call(source, lambda: os.replace(source, target))
+
+
+def stat(path: Any) -> FileStatistics:
+    """Look at a file or a directory."""
+    where = local_path(path)
+    status = _call(where, lambda: os.stat(where))
+    return FileStatistics(status.st_size, status.st_mtime_ns, os.path.isdir(where))
+
+
+def walk(
+    top: Any,
+    topdown: bool = True,  # noqa: FBT001, FBT002
+    onerror: Callable[[OSError], object] | None = None,
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk a directory tree as :func:`os.walk` does."""
+    return os.walk(local_path(top), topdown, onerror)
+
+
+def join(path: Any, *paths: Any) -> str:
+    """Join components of a path."""
+    return os.path.join(local_path(path), *map(local_path, paths))
+
+
+def local_path(path: Any) -> str:
+    """Take a str, bytes or PathLike; UnsupportedError for a URL."""
+    text = as_text(path, "path", paths=True)
+    if _URL.match(text) and not text.startswith("file://"):
+        raise UnsupportedError(
+            f"{text!r} is a URL; fastckpt.compat handles local files: download it first",
+            path=text,
+        )
+    return text.removeprefix("file://")
+
+
+def _refuse_existing(path: str, *, overwrite: bool) -> None:
+    if not overwrite and os.path.exists(path):
+        raise AlreadyExistsError(
+            f"{path!r} exists; pass overwrite=True to replace it", path=path, errno=17
+        )
+
+
+def _call(path: str, call: Callable[[], _T]) -> _T:
+    try:
+        return call()
+    except FileNotFoundError as error:
+        raise CheckpointNotFoundError(f"{path}; No such file or directory", path=path) from error
+    except FileExistsError as error:
+        raise AlreadyExistsError(f"{path}; File exists", path=path, errno=error.errno) from error
+    except OSError as error:
+        raise CheckpointIOError(
+            f"{path}; {error.strerror}", path=path, errno=error.errno
+        ) from error

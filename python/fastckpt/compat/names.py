@@ -1,0 +1,231 @@
+"""Which names of TensorFlow there are here, and what stands behind each.
+
+Paths are written without ``tensorflow.``, and in the short form of TensorFlow 1: ``train.Saver``
+is ``tf.train.Saver``, ``tf.compat.v1.train.Saver`` and what ``tensorflow.python.training.saver``
+has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["VERSION", "advice", "find", "is_namespace", "members"]
+
+# The version whose names these are.
+VERSION = "2.21.0"
+
+
+def _rows(folder: str, module: str, words: str, prefix: str = "") -> dict[str, str]:
+    """Rows for `words` of one namespace, each the attribute of that name of a module."""
+    at = f"{folder}." if folder else ""
+    return {f"{at}{word}": f"{module}:{prefix}{word}" for word in words.split()}
+
+
+def _renamed(folder: str, module: str, pairs: str) -> dict[str, str]:
+    """Rows written as ``Name=attribute``."""
+    at = f"{folder}." if folder else ""
+    split = (pair.partition("=") for pair in pairs.split())
+    return {f"{at}{name}": f"{module}:{attribute}" for name, _, attribute in split}
+
+
+_DTYPES = (
+    "float16 float32 float64 bfloat16 complex64 complex128 int8 int16 int32 int64 uint8 uint16 "
+    "uint32 uint64 bool string resource variant qint8 quint8 qint16 quint16 qint32 int4 uint4 "
+    "half double DType as_dtype"
+)
+_GFILE = _renamed(
+    "io.gfile",
+    "fastckpt.compat.gfile",
+    "GFile=GFile exists=exists isdir=isdir listdir=listdir glob=glob makedirs=makedirs "
+    "mkdir=mkdir remove=remove rmtree=rmtree copy=copy rename=rename stat=stat walk=walk "
+    "join=join",
+) | _renamed(
+    "gfile",
+    "fastckpt.compat.gfile",
+    "GFile=GFile Open=GFile FastGFile=FastGFile Exists=exists IsDirectory=isdir "
+    "ListDirectory=listdir Glob=glob MakeDirs=makedirs MkDir=mkdir Remove=remove "
+    "DeleteRecursively=rmtree Copy=copy Rename=rename Stat=stat Walk=walk",
+)
+_MESSAGES = (
+    "GraphDef NodeDef AttrValue NameAttrList OpDef OpList FunctionDef FunctionDefLibrary "
+    "VersionDef MetaGraphDef SaverDef CollectionDef SignatureDef TensorInfo VariableDef "
+    "SaveSliceInfoDef TensorProto TensorShapeProto SavedModel TrackableObjectGraph "
+    "QueueRunnerDef CheckpointState AssetFileDef SavedObjectGraph FingerprintDef"
+)
+
+# Paths -> "module:attribute"; "message:Name" is a class of protocol buffers.
+TABLE: dict[str, str] = {
+    **_rows(
+        "train",
+        "fastckpt",
+        "Saver latest_checkpoint get_checkpoint_state update_checkpoint_state checkpoint_exists "
+        "remove_checkpoint get_checkpoint_mtimes list_variables load_variable load_checkpoint "
+        "NewCheckpointReader checkpoints_iterator wait_for_new_checkpoint init_from_checkpoint "
+        "CheckpointManager import_meta_graph export_meta_graph write_graph",
+    ),
+    "train.generate_checkpoint_state_proto": (
+        "fastckpt.training.state_writing:generate_checkpoint_state_proto"
+    ),
+    "train.SaverDef": "message:SaverDef",
+    "train.CheckpointReader": "fastckpt.checkpoint.tensorflow_reader:CheckpointReader",
+    "io.write_graph": "fastckpt:write_graph",
+    **_GFILE,
+    **_rows(
+        "errors",
+        "fastckpt.compat.errors",
+        "AbortedError AlreadyExistsError DataLossError FailedPreconditionError InternalError "
+        "InvalidArgumentError NotFoundError OpError OutOfRangeError PermissionDeniedError "
+        "ResourceExhaustedError UnavailableError UnimplementedError UnknownError",
+    ),
+    **_rows(
+        "logging",
+        "fastckpt.compat.logging",
+        "DEBUG ERROR FATAL INFO WARN debug error fatal get_verbosity info log set_verbosity vlog "
+        "warn warning",
+    ),
+    "get_logger": "fastckpt.compat.logging:get_logger",
+    "app": "fastckpt.compat.absl:app",
+    "flags": "fastckpt.compat.absl:flags",
+    **_rows("", "fastckpt.compat.dtypes", _DTYPES),
+    **_rows("dtypes", "fastckpt.compat.dtypes", _DTYPES),
+    **_rows("", "fastckpt.graph", "import_graph_def make_ndarray make_tensor_proto"),
+    **_rows(
+        "graph_util",
+        "fastckpt.graph",
+        "import_graph_def extract_sub_graph remove_training_nodes convert_variables_to_constants",
+    ),
+    **{name: f"message:{name}" for name in _MESSAGES.split()},
+    "python.tools.inspect_checkpoint": "fastckpt.inspect_checkpoint:",
+    "python.tools.freeze_graph.freeze_graph": "fastckpt.graph:freeze_graph",
+}
+
+# Modules of TensorFlow that programs import, and the namespace each is part of.
+_MODULES: dict[str, str] = {
+    "python": "",
+    "python.framework.ops": "",
+    "python.framework.dtypes": "dtypes",
+    "python.framework.errors": "errors",
+    "python.framework.errors_impl": "errors",
+    "python.framework.graph_util": "graph_util",
+    "python.framework.graph_util_impl": "graph_util",
+    "python.framework.importer": "graph_util",
+    "python.framework.graph_io": "train",
+    "python.framework.meta_graph": "train",
+    "python.framework.tensor_util": "",
+    "python.framework.convert_to_constants": "graph_util",
+    "python.platform.gfile": "gfile",
+    "python.platform.app": "app",
+    "python.platform.flags": "flags",
+    "python.platform.tf_logging": "logging",
+    "python.lib.io.file_io": "io.gfile",
+    "python.pywrap_tensorflow": "train",
+    "pywrap_tensorflow": "train",
+    "python.training.checkpoint_management": "train",
+    "python.training.checkpoint_utils": "train",
+    "python.training.checkpoint_state_pb2": "",
+    "python.training.py_checkpoint_reader": "train",
+    "python.training.saver": "train",
+    "python.training.training": "train",
+    "python.training.training_util": "train",
+    "python.checkpoint.checkpoint_management": "train",
+    "python.util.compat": "compat",
+    "python.ops.variables": "",
+    "python.ops.variable_scope": "",
+    "python.ops.gen_io_ops": "raw_ops",
+    "python.client.session": "",
+    "python.saved_model.tag_constants": "saved_model.tag_constants",
+    "python.saved_model.loader": "saved_model.loader",
+    "contrib.framework": "train",
+    "contrib.framework.python.framework.checkpoint_utils": "train",
+    "contrib.framework.python.framework.checkpoint_ops": "train",
+    "core.framework": "",
+    "core.framework.graph_pb2": "",
+    "core.framework.node_def_pb2": "",
+    "core.framework.attr_value_pb2": "",
+    "core.framework.tensor_pb2": "",
+    "core.framework.tensor_shape_pb2": "",
+    "core.framework.types_pb2": "types_pb2",
+    "core.framework.variable_pb2": "",
+    "core.framework.versions_pb2": "",
+    "core.framework.function_pb2": "",
+    "core.framework.op_def_pb2": "",
+    "core.protobuf": "",
+    "core.protobuf.meta_graph_pb2": "",
+    "core.protobuf.saver_pb2": "",
+    "core.protobuf.saved_model_pb2": "",
+    "core.protobuf.config_pb2": "",
+    "core.protobuf.trackable_object_graph_pb2": "",
+    "core": "",
+    "contrib": "",
+    "compat": "compat",
+}
+
+# Names that are modules of another package.
+_WHOLE = ("app", "flags")
+
+_VERSIONED = ("compat.v1", "compat.v2")
+
+_ADVICE = {
+    "contrib": "tf.contrib is gone from TensorFlow too",
+    "keras": "models of Keras need Keras; fastckpt.graph.object_graph names their weights",
+    "data": "fastckpt reads no data sets; NumPy or the program's own loader does",
+    "estimator": (
+        "it is gone from TensorFlow too; its checkpoints open with tf.train.load_checkpoint"
+    ),
+    "raw_ops": "fastckpt.save, fastckpt.load and fastckpt.merge do what these operations do",
+}
+_GENERAL_ADVICE = (
+    "it reads and writes checkpoints, meta graphs and files, and computes nothing: use NumPy, "
+    "or run this part with TensorFlow itself"
+)
+
+
+def find(path: str) -> str | None:
+    """What stands behind a path, as ``module:attribute``; None where there is none."""
+    return TABLE.get(_short(path))
+
+
+def is_namespace(path: str) -> bool:
+    """Whether names are below a path."""
+    short = _short(path)
+    if path in _MODULES or path in _VERSIONED or short == "":
+        return True
+    if short in TABLE:
+        return TABLE[short].endswith(":") or short in _WHOLE
+    names = (*TABLE, *_MODULES)
+    return any(name.startswith(below) for below in (f"{short}.", f"{path}.") for name in names)
+
+
+def members(path: str) -> set[str]:
+    """Names directly below a path."""
+    short = _short(path)
+    at = f"{short}." if short else ""
+    found = {name[len(at) :].partition(".")[0] for name in TABLE if name.startswith(at)}
+    return found if at else found | {"compat"}
+
+
+def advice(path: str) -> str:
+    """Say what to use in place of a name that is missing."""
+    words = _short(path).split(".")
+    return next((_ADVICE[word] for word in words if word in _ADVICE), _GENERAL_ADVICE)
+
+
+def _short(path: str) -> str:
+    """Bring a path into the form that the table has."""
+    for version in _VERSIONED:
+        if path == version or path.startswith(f"{version}."):
+            return _short(path[len(version) + 1 :])
+    if path in TABLE:
+        return path
+    for module in _prefixes(path):
+        if module in _MODULES:
+            rest = path[len(module) + 1 :]
+            return ".".join(filter(None, (_MODULES[module], rest)))
+    return path
+
+
+def _prefixes(path: str) -> Iterable[str]:
+    """A path and those above it, longest first."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
