@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fastckpt.graph.exporting import export_meta_graph
     from fastckpt.graph.files import parse_message, read_message, write_message
+    from fastckpt.graph.graph import Graph, Operation, Tensor
+    from fastckpt.graph.keys import GraphKeys
     from fastckpt.graph.meta_building import (
         SaverSpec,
         VariableSpec,
@@ -18,7 +20,11 @@ if TYPE_CHECKING:
     from fastckpt.graph.tensor_values import make_ndarray, make_tensor_proto
 
 __all__ = [
+    "Graph",
+    "GraphKeys",
+    "Operation",
     "SaverSpec",
+    "Tensor",
     "VariableSpec",
     "build_meta_graph",
     "export_meta_graph",
@@ -32,6 +38,8 @@ __all__ = [
 
 # Where each name is; packages of this room add their lines.
 _LAZY = {
+    **dict.fromkeys(("Graph", "Operation", "Tensor"), "fastckpt.graph.graph"),
+    **dict.fromkeys(("GraphKeys",), "fastckpt.graph.keys"),
     **dict.fromkeys(("export_meta_graph",), "fastckpt.graph.exporting"),
     **dict.fromkeys(
         ("SaverSpec", "VariableSpec", "build_meta_graph", "meta_graph_bytes"),

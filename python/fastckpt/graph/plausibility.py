@@ -33,7 +33,8 @@ def is_plausible(message: Any) -> bool:
 def _unknown_fields(message: Any) -> list[int]:
     from google.protobuf.unknown_fields import UnknownFieldSet
 
-    return [field.field_number for field in UnknownFieldSet(message)]
+    fields = UnknownFieldSet(message)
+    return [fields[i].field_number for i in range(len(fields))]
 
 
 def _saved_model(message: Any) -> bool:
