@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
 from fastckpt.errors import FailedPreconditionError, InvalidArgumentError
 
@@ -16,7 +14,7 @@ __all__ = [
     "not_in_a_container",
 ]
 
-# Longer texts of objects are cut: an ndarray's repr takes many lines.
+# Longer texts of objects are cut: an ndarray's takes many lines.
 _MAX_TEXT = 120
 
 
@@ -64,15 +62,14 @@ def not_in_a_container(value: object) -> WrongTypeError:
     """Build the error for a `var_list` that is neither dict nor list."""
     step = "wrap it: [variable]" if hasattr(value, "name") else "see fastckpt.Saver"
     return WrongTypeError(
-        "Variables to save should be passed in a dict or a list. "
-        f"Got {in_short(value, text=str)}; {step}"
+        f"Variables to save should be passed in a dict or a list. Got {in_short(value)}; {step}"
     )
 
 
-def in_short(value: object, *, text: Any = repr) -> str:
+def in_short(value: object) -> str:
     """Give the text of an object on one line of bounded length."""
     try:
-        line = " ".join(text(value).split())
-    except Exception:  # noqa: BLE001 - the repr of a stranger may raise anything
+        line = " ".join(str(value).split())
+    except Exception:  # noqa: BLE001 - the text of a stranger may raise anything
         line = f"<{type(value).__name__}>"
     return line if len(line) <= _MAX_TEXT else f"{line[:_MAX_TEXT]}…"

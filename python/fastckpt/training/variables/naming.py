@@ -45,7 +45,7 @@ def name_items(items: Iterable[Any]) -> Named:
     # Which mistake is found first depends on the order, and this is TensorFlow's.
     for name, item in sorted(pairs, key=lambda pair: pair[0]):
         targets = _adapt_item(item)
-        part = targets[0].slice if targets else None
+        part = targets[0].slice if targets and not targets[0].key else None
         if part is not None and len(targets) == 1:
             _merge_slice(named, one_by_one, targets[0], part.full_name)
         elif part is not None:
