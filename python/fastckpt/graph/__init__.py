@@ -17,22 +17,36 @@ if TYPE_CHECKING:
         build_meta_graph,
         meta_graph_bytes,
     )
+    from fastckpt.graph.objects import ObjectGraph, names_to_keys, object_graph
+    from fastckpt.graph.objects_loading import load_objects
+    from fastckpt.graph.objects_names import checkpoint_key, friendly_name
+    from fastckpt.graph.objects_saving import object_tensors, save_objects
+    from fastckpt.graph.objects_state import ObjectState
     from fastckpt.graph.tensor_values import make_ndarray, make_tensor_proto
 
 __all__ = [
     "Graph",
     "GraphKeys",
+    "ObjectGraph",
+    "ObjectState",
     "Operation",
     "SaverSpec",
     "Tensor",
     "VariableSpec",
     "build_meta_graph",
+    "checkpoint_key",
     "export_meta_graph",
+    "friendly_name",
+    "load_objects",
     "make_ndarray",
     "make_tensor_proto",
     "meta_graph_bytes",
+    "names_to_keys",
+    "object_graph",
+    "object_tensors",
     "parse_message",
     "read_message",
+    "save_objects",
     "write_message",
 ]
 
@@ -45,6 +59,11 @@ _LAZY = {
         ("SaverSpec", "VariableSpec", "build_meta_graph", "meta_graph_bytes"),
         "fastckpt.graph.meta_building",
     ),
+    **dict.fromkeys(("ObjectGraph", "names_to_keys", "object_graph"), "fastckpt.graph.objects"),
+    "load_objects": "fastckpt.graph.objects_loading",
+    **dict.fromkeys(("checkpoint_key", "friendly_name"), "fastckpt.graph.objects_names"),
+    **dict.fromkeys(("object_tensors", "save_objects"), "fastckpt.graph.objects_saving"),
+    "ObjectState": "fastckpt.graph.objects_state",
     **dict.fromkeys(("make_ndarray", "make_tensor_proto"), "fastckpt.graph.tensor_values"),
     **dict.fromkeys(("parse_message", "read_message", "write_message"), "fastckpt.graph.files"),
 }
