@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from fastckpt import Checkpoint, TensorNotFoundError
+from fastckpt import Checkpoint
 from fastckpt.checkpoint.listing import Row
 from fastckpt.cli.text import safe
-from fastckpt.names import tensor_not_found
+from fastckpt.tools.patterns import choose as choose_names
 
 __all__ = ["Row", "choose", "row_json", "sort_rows"]
 
@@ -23,24 +22,14 @@ def sort_rows(rows: Iterable[Row], order: str) -> Iterable[Row]:
 
 
 def choose(checkpoint: Checkpoint, patterns: Sequence[str]) -> list[str]:
-    """Find the names that patterns mean, in the order of the patterns.
-
-    A pattern is a name, a scope (all below it), or holds ``*`` and ``?``, which match slashes too.
-    Brackets are ordinary characters, and a name may be written as the listing shows it.
+    """Find the names that patterns mean; a name may be written as the listing shows it.
 
     Raises
     ------
     TensorNotFoundError
         A pattern matches nothing; the message lists near names.
     """
-    names = list(checkpoint)
-    chosen: dict[str, None] = {}
-    for pattern in patterns:
-        found = [pattern] if pattern in checkpoint else _matching(pattern, names)
-        if not found:
-            raise _no_match(checkpoint, pattern, names)
-        chosen.update(dict.fromkeys(found))
-    return list(chosen)
+    return choose_names(checkpoint, patterns, shown=safe)
 
 
 def row_json(row: Row) -> dict[str, Any]:
@@ -59,25 +48,3 @@ def _by_file(row: Row) -> tuple[int, int, str]:
     missing = -1
     shard = missing if row.shard is None else row.shard
     return shard, row.offset or 0, row.name
-
-
-def _matching(pattern: str, names: Sequence[str]) -> list[str]:
-    if "*" in pattern or "?" in pattern:
-        matches = _compiled(pattern).fullmatch
-        return [name for name in names if matches(name)]
-    scope = pattern.rstrip("/") + "/"
-    return [name for name in names if name.startswith(scope)] or [
-        name for name in names if not name.isprintable() and safe(name) == pattern
-    ]
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    wild = {"*": ".*", "?": "."}
-    return re.compile("".join(wild.get(x) or re.escape(x) for x in pattern), re.DOTALL)
-
-
-def _no_match(checkpoint: Checkpoint, pattern: str, names: Sequence[str]) -> TensorNotFoundError:
-    message = tensor_not_found(pattern, names, checkpoint.prefix)
-    if checkpoint.damage:
-        message += "; parts of the index are damaged, and it may have been in one of them"
-    return TensorNotFoundError(message, path=checkpoint.prefix, key=pattern)

@@ -1,0 +1,68 @@
+"""Choosing tensors by patterns: names, scopes, and wildcards."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from fastckpt.checkpoint.reader import Checkpoint
+from fastckpt.errors import TensorNotFoundError
+from fastckpt.names import tensor_not_found
+
+__all__ = ["choose"]
+
+
+def choose(
+    checkpoint: Checkpoint,
+    patterns: Sequence[str],
+    *,
+    shown: Callable[[str], str] | None = None,
+) -> list[str]:
+    """Find the names that patterns mean, in the order of the patterns.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Whose names.
+    patterns : sequence of str
+        Each is a name, a scope (all below it), or holds ``*`` and ``?``, which match slashes too.
+        Brackets are ordinary characters.
+    shown : callable, optional
+        How a listing writes a name; a name may be given in that form as well.
+
+    Raises
+    ------
+    TensorNotFoundError
+        A pattern matches nothing; the message lists near names.
+    """
+    names = list(checkpoint)
+    chosen: dict[str, None] = {}
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        found = [pattern] if pattern in checkpoint else _matching(pattern, names, shown)
+        if not found:
+            raise _no_match(checkpoint, pattern, names)
+        chosen.update(dict.fromkeys(found))
+    return list(chosen)
+
+
+def _matching(pattern: str, names: Sequence[str], shown: Callable[[str], str] | None) -> list[str]:
+    if "*" in pattern or "?" in pattern:
+        matches = _compiled(pattern).fullmatch
+        return [name for name in names if matches(name)]
+    scope = pattern.rstrip("/") + "/"
+    found = [name for name in names if name.startswith(scope)]
+    if found or shown is None:
+        return found
+    return [name for name in names if not name.isprintable() and shown(name) == pattern]
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    wild = {"*": ".*", "?": "."}
+    return re.compile("".join(wild.get(x) or re.escape(x) for x in pattern), re.DOTALL)
+
+
+def _no_match(checkpoint: Checkpoint, pattern: str, names: Sequence[str]) -> TensorNotFoundError:
+    message = tensor_not_found(pattern, names, checkpoint.prefix)
+    if checkpoint.damage:
+        message += "; parts of the index are damaged, and it may have been in one of them"
+    return TensorNotFoundError(message, path=checkpoint.prefix, key=pattern)
