@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from fastckpt.errors import CheckpointError
 from fastckpt.progress import Progress, ProgressLike
 from fastckpt.storage.destination import destination
 
-__all__ = ["AsyncSave", "save_async"]
+__all__ = ["AsyncSave", "Named", "Writing", "is_frozen", "save_async", "start_save"]
 
 
 def save_async(
@@ -77,17 +78,73 @@ def save_async(
     inputs = []
     for name, value in tensors.items():
         item = prepare(name, value)
-        inputs.append(_Named(name, item, _is_frozen(value, item)))
-    options = {
-        "num_shards": shards,
-        "alignment": alignment,
-        "block_crcs": block_crcs,
-        "sync": sync,
-        "num_threads": threads,
-        "backend": backend,
-    }
-    task = _Task(path, progress)
-    _QUEUE.start(task, inputs, threads, options)
+        inputs.append(Named(name, item, is_frozen(value, item)))
+
+    def begin() -> Writing:
+        return CheckpointWriter(
+            path,
+            num_shards=shards,
+            alignment=alignment,
+            block_crcs=block_crcs,
+            sync=sync,
+            num_threads=threads,
+            backend=backend,
+        )
+
+    return start_save(path, inputs, begin, num_threads=threads, progress=progress)
+
+
+class Writing(AbstractContextManager[Any], Protocol):
+    """What takes the tensors of one save, and makes them visible on leaving."""
+
+    def add_all(self, tensors: Iterable[tuple[str, Any]], *, progress: ProgressLike) -> None:
+        """Write the tensors, in the order in which they were given to `start_save`."""
+
+    def abort(self) -> None:
+        """Remove what was written."""
+
+
+class Named(NamedTuple):
+    """An input, and whether nobody can change its memory."""
+
+    name: str
+    item: Input
+    is_frozen: bool
+
+
+def start_save(
+    prefix: str,
+    inputs: list[Named],
+    begin: Callable[[], Writing],
+    *,
+    num_threads: int,
+    progress: ProgressLike = None,
+    then: Callable[[], object] | None = None,
+) -> AsyncSave:
+    """Start a save whose files `begin` knows to write.
+
+    Parameters
+    ----------
+    prefix : str
+        For messages, and the result.
+    inputs : list of Named
+        What is copied where it may change.
+    begin : callable
+        Called in this thread, once the save before has ended.
+    num_threads : int
+        Threads that copy.
+    progress : callable, optional
+        As for :func:`save_async`.
+    then : callable, optional
+        Called in the writing thread when the checkpoint is visible; what it raises is the result
+        of the save.
+
+    Returns
+    -------
+    AsyncSave
+    """
+    task = _Task(prefix, progress, then)
+    _QUEUE.start(task, inputs, num_threads, begin)
     return AsyncSave(task)
 
 
@@ -125,6 +182,12 @@ class AsyncSave:
         self._task.raise_error()
         return self.prefix
 
+    def settle(self) -> None:
+        """Wait for the save, and raise what went wrong unless somebody was told of it."""
+        self.wait()
+        if not self._task.was_told:
+            self._task.raise_error()
+
     def cancel(self) -> bool:
         """Ask the save to stop, leaving what was there before; False when it has ended already."""
         self._task.is_cancelled = True
@@ -140,15 +203,18 @@ class AsyncSave:
 class _Task:
     """One save: what its thread does, and what is known of it."""
 
-    def __init__(self, prefix: str, progress: ProgressLike) -> None:
+    def __init__(
+        self, prefix: str, progress: ProgressLike, then: Callable[[], object] | None
+    ) -> None:
         self.prefix = prefix
         self.ended = threading.Event()
         self.is_cancelled = False
         self.error: BaseException | None = None
         self.was_told = False
         self._progress = progress
+        self._then = then
 
-    def write(self, writer: CheckpointWriter, items: list[tuple[str, Input]]) -> None:
+    def write(self, writer: Writing, items: list[tuple[str, Input]]) -> None:
         """Write all of it, and keep what goes wrong for whoever asks."""
         progress = True if self._progress is True else self._report
         try:
@@ -159,9 +225,18 @@ class _Task:
             self.error = error
             # Whoever cancelled it knows.
             self.was_told = self.is_cancelled
+        else:
+            self._finish()
         # The snapshot is free for the next save when nothing refers to it.
         items.clear()
         self.ended.set()
+
+    def _finish(self) -> None:
+        try:
+            if self._then is not None:
+                self._then()
+        except BaseException as error:  # noqa: BLE001
+            self.error = error
 
     def raise_error(self) -> None:
         """Raise what went wrong, if anything did."""
@@ -194,19 +269,17 @@ class _Queue:
     def start(
         self,
         task: _Task,
-        inputs: list[_Named],
+        inputs: list[Named],
         num_threads: int,
-        options: dict[str, Any],
+        begin: Callable[[], Writing],
     ) -> None:
         """Wait for the save before, copy what may change, and start the thread."""
         with self._lock:
             last, self._last = self._last, None
             if last is not None:
-                last.ended.wait()
-                if not last.was_told:
-                    last.raise_error()
+                AsyncSave(last).settle()
             # The prefix is taken, and wrong options are told, before the caller goes on.
-            writer = CheckpointWriter(task.prefix, **options)
+            writer = begin()
             try:
                 items = self._copied(inputs, num_threads)
                 threading.Thread(
@@ -217,7 +290,7 @@ class _Queue:
                 raise
             self._last = task
 
-    def _copied(self, inputs: list[_Named], num_threads: int) -> list[tuple[str, Input]]:
+    def _copied(self, inputs: list[Named], num_threads: int) -> list[tuple[str, Input]]:
         arrays = [x.item.array for x in inputs if x.item.array is not None and not x.is_frozen]
         copies = iter(self._snapshot.take(arrays, num_threads))
         return [
@@ -232,15 +305,7 @@ class _Queue:
         self.__init__()  # type: ignore[misc]
 
 
-class _Named(NamedTuple):
-    """An input, and whether nobody can change its memory."""
-
-    name: str
-    item: Input
-    is_frozen: bool
-
-
-def _is_frozen(value: Any, item: Input) -> bool:
+def is_frozen(value: Any, item: Input) -> bool:
     """Whether nobody can change the memory of an input."""
     if item.array is None:
         return True

@@ -66,6 +66,37 @@ def load_into(
         handle.read(target)
 
 
+def verified_arrays(handles: Sequence[StoredTensor]) -> list[Array]:
+    """Read tensors of one checkpoint: views where the stored bytes allow it, else arrays.
+
+    Notes
+    -----
+    Checksums of what is viewed are compared in parallel, before anything is returned.
+    """
+    if not handles:
+        return []
+    bundle = handles[0].bundle
+    bundle.ensure_all_verified([x.id for x in handles if x.can_view])
+    views = [bundle.view_of(x.id) for x in handles]
+    return [
+        handle.read() if view is None else view
+        for handle, view in zip(handles, views, strict=True)
+    ]
+
+
+def owned_arrays(handles: Sequence[StoredTensor]) -> list[Array]:
+    """Read tensors of one checkpoint into memory of their own, in parallel; in their order."""
+    if not handles:
+        return []
+    bundle = handles[0].bundle
+    ids = [x.id for x in handles]
+    if len(set(ids)) < len(ids):  # no two of them may share memory
+        return [x.read() for x in handles]
+    ordered = bundle.file_order(ids)
+    found = dict(zip(ordered, bundle.load(ordered).wait(), strict=True))
+    return [_finished(bundle, x.id, found[x.id]) for x in handles]
+
+
 def stream(
     bundle: BundleReader, ids: Sequence[int], num_threads: int, prefetch_bytes: int
 ) -> Iterator[tuple[str, Array]]:

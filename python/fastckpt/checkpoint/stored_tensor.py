@@ -104,6 +104,11 @@ class StoredTensor:
         raise AssertionError("unreachable: the entry is malformed")
 
     @property
+    def bundle(self) -> BundleReader:
+        """What reads it, for bulk work on handles."""
+        return self._bundle
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """NumPy dtype of the array that reading gives; ``object`` for strings and variants."""
         return dtypes.numpy_dtype(self._number)

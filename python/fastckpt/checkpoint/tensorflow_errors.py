@@ -7,6 +7,7 @@ from typing import Any
 from fastckpt.errors import DataLossError, InvalidArgumentError, UnsupportedError
 
 __all__ = [
+    "NotAListError",
     "NotConvertibleError",
     "NotTextError",
     "ShortShardError",
@@ -18,6 +19,10 @@ __all__ = [
 
 class WrongTypeError(InvalidArgumentError, TypeError):
     """An argument of the wrong type."""
+
+
+class NotAListError(WrongTypeError, AssertionError):
+    """Something else where TensorFlow asserts that it is given a list."""
 
 
 class WrongStateError(InvalidArgumentError, RuntimeError):

@@ -142,6 +142,9 @@ class CheckpointWriter:
         Which of `num_shards` processes this one is. Each writes its part, one data file, and
         :func:`fastckpt.commit` in one of them, after all, makes the checkpoint visible. The
         slices of a tensor may be spread over the parts.
+    allow_gaps : bool
+        Accept partitioned tensors of which slices are missing, as TensorFlow does; what is there
+        can be restored.
 
     Raises
     ------
@@ -173,6 +176,7 @@ class CheckpointWriter:
         sync: bool = True,
         num_threads: int | None = None,
         backend: WriteBackend = "auto",
+        allow_gaps: bool = False,
     ) -> None:
         self._prefix = written = destination(prefix)
         self._names: dict[str, bool] = {}  # whether the name belongs to slices
@@ -188,7 +192,7 @@ class CheckpointWriter:
             alignment=check_integer("alignment", alignment, 1, 1 << 20),
             block_crcs=bool(block_crcs),
             sync=bool(sync),
-            complete_slices=shard is None,
+            complete_slices=shard is None and not allow_gaps,
             direct=backend == "direct",
             num_threads=resolve_num_threads(num_threads),
             numbers=_PLAIN_NUMBERS,
@@ -303,6 +307,11 @@ class CheckpointWriter:
                 # Some of them are in and some are not. A commit says so, should one come.
                 self._core.abort()
                 raise
+
+    def add_companion(self, suffix: str, content: bytes) -> None:
+        """Give the checkpoint a file beside it, such as ``".meta"``, visible before the index."""
+        self._check_open()
+        self._core.add_companion(suffix, content)
 
     def commit(self) -> str:
         """Make the checkpoint visible, and durable with ``sync=True``; returns the prefix.

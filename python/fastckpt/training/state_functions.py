@@ -13,6 +13,7 @@ from fastckpt.storage import local, matching
 from fastckpt.storage.state import STATE_FILE, CheckpointState, parse_state, read_state
 
 __all__ = [
+    "checked_prefix",
     "checkpoint_exists",
     "get_checkpoint_mtimes",
     "get_checkpoint_state",
@@ -128,7 +129,7 @@ def checkpoint_exists(checkpoint_prefix: str) -> bool:
     bool
         Whether its index exists, or anything of that very name: a V1 file, but a directory too.
     """
-    return bool(matching.checkpoint_files(_checked_prefix(checkpoint_prefix)))
+    return bool(matching.checkpoint_files(checked_prefix(checkpoint_prefix)))
 
 
 def get_checkpoint_mtimes(checkpoint_prefixes: Iterable[str]) -> list[float]:
@@ -148,7 +149,7 @@ def get_checkpoint_mtimes(checkpoint_prefixes: Iterable[str]) -> list[float]:
         raise WrongTypeError(
             f"checkpoint_prefixes must be a list of str, not {checkpoint_prefixes!r}"
         )
-    times = (_mtime(_checked_prefix(prefix)) for prefix in checkpoint_prefixes)
+    times = (_mtime(checked_prefix(prefix)) for prefix in checkpoint_prefixes)
     return [time for time in times if time is not None]
 
 
@@ -212,7 +213,8 @@ def _beside(checkpoint_dir: str | os.PathLike[str], latest_filename: str | None)
     return state.model_checkpoint_path
 
 
-def _checked_prefix(prefix: str) -> str:
+def checked_prefix(prefix: str) -> str:
+    """Give the prefix of a checkpoint; WrongTypeError for anything but a str."""
     if not isinstance(prefix, str):
         raise WrongTypeError(
             f"a checkpoint prefix must be str, not {type(prefix).__name__}: {prefix!r}"

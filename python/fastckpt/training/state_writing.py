@@ -148,6 +148,29 @@ def update_checkpoint_state_internal(
     WrongTypeError
         `save_relative_paths` without a list of paths; a TypeError.
     """
+    state = make_state(
+        save_dir,
+        model_checkpoint_path,
+        all_model_checkpoint_paths,
+        latest_filename,
+        save_relative_paths=save_relative_paths,
+        timestamps=all_model_checkpoint_timestamps,
+        last_preserved_timestamp=last_preserved_timestamp,
+    )
+    write_state(_as_directory(save_dir), state, latest_filename, sync=sync)
+
+
+def make_state(
+    save_dir: _Path,
+    model_checkpoint_path: str,
+    all_model_checkpoint_paths: Sequence[str] | None,
+    latest_filename: str | None,
+    *,
+    save_relative_paths: bool,
+    timestamps: Sequence[float] | None = None,
+    last_preserved_timestamp: float | None = None,
+) -> CheckpointState:
+    """Make the state that `update_checkpoint_state_internal` would write, with all its checks."""
     directory = _as_directory(save_dir)
     latest = _as_prefix(model_checkpoint_path)
     kept: Sequence[str] | None = all_model_checkpoint_paths
@@ -159,15 +182,8 @@ def update_checkpoint_state_internal(
             for x in (latest, *map(_as_prefix, _as_sequence(kept)))
         )
     state = generate_checkpoint_state_proto(
-        directory, latest, kept, all_model_checkpoint_timestamps, last_preserved_timestamp
+        directory, latest, kept, timestamps, last_preserved_timestamp
     )
-    write_state(directory, state, latest_filename, sync=sync)
-
-
-def write_state(
-    directory: str, state: CheckpointState, latest_filename: str | None = None, *, sync: bool
-) -> None:
-    """Put a state into the state file of a directory."""
     path = state_path(directory, latest_filename)
     if path == state.model_checkpoint_path:
         raise WrongStateError(
@@ -175,20 +191,28 @@ def write_state(
             "state.  Please use a different save path.",
             path=path,
         )
-    if not local.is_directory(directory or "."):
-        raise CheckpointNotFoundError(
-            f"there is no directory {directory!r} to write the checkpoint state {path!r} to",
-            path=path,
-        )
     try:
-        text = format_state(state)
+        format_state(state)
     except UnicodeEncodeError as error:
         raise InvalidArgumentError(
             f"checkpoint state {path!r} cannot hold the path {error.object!r}, which is not "
             "Unicode text; use another prefix",
             path=path,
         ) from None
-    replace_file(path, text.encode("utf-8"), sync=sync)
+    return state
+
+
+def write_state(
+    directory: str, state: CheckpointState, latest_filename: str | None = None, *, sync: bool
+) -> None:
+    """Put a state into the state file of a directory."""
+    path = state_path(directory, latest_filename)
+    if not local.is_directory(directory or "."):
+        raise CheckpointNotFoundError(
+            f"there is no directory {directory!r} to write the checkpoint state {path!r} to",
+            path=path,
+        )
+    replace_file(path, format_state(state).encode("utf-8"), sync=sync)
 
 
 def state_path(directory: str, latest_filename: str | None) -> str:
