@@ -1,7 +1,7 @@
 """Names that a graph accepts, made from names that a checkpoint accepts; and device names.
 
-A checkpoint takes any string as a key, a graph only ``[A-Za-z0-9.][A-Za-z0-9_./>-]*``. What is not
-legal becomes ``_``, a wrong first character gets ``v`` before it, and a name that is taken gets
+A checkpoint takes any string as a key, a graph only letters, digits and ``_ . / -``, and ``>``
+before a letter, digit or dot; the first is a letter, digit or dot. What is not legal becomes ``_``, a wrong first character gets ``v`` before it, and a name that is taken gets
 ``_1``, ``_2`` … The key itself stays in the saver, so that nothing is renamed in the file.
 """
 
@@ -15,8 +15,8 @@ from fastckpt.errors import InvalidArgumentError
 __all__ = ["Names", "canonical_device", "cpu_beside", "legal_name"]
 
 # ImportGraphDef's rule for node names.
-_LEGAL = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_./>-]*\Z")
-_ILLEGAL = re.compile(r"[^A-Za-z0-9_./>-]")
+_LEGAL = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_./-]*(?:>[A-Za-z0-9.][A-Za-z0-9_./-]*)*\Z")
+_ILLEGAL = re.compile(r"[^A-Za-z0-9_./>-]|>(?![A-Za-z0-9.])")
 _FIRST = re.compile(r"[A-Za-z0-9.]")
 
 _DEVICE = re.compile(

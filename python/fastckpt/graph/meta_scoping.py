@@ -130,7 +130,9 @@ def _move_node(node: Any, prefix: str, unbound: list[str]) -> None:
             node.input[index] = mark + name.removeprefix(prefix)
         else:
             node.input[index] = f"{mark}{_UNBOUND}{name}"
-            unbound.append(node.input[index])
+            # TensorFlow lists no control inputs, and asks for none at import.
+            if not mark:
+                unbound.append(node.input[index])
     if "_class" in node.attr:
         old = re.compile(rb"loc:@" + re.escape(prefix.encode()))
         values = node.attr["_class"].list.s

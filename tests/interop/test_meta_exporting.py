@@ -1,0 +1,134 @@
+"""Parts of meta graphs equal those that stock TensorFlow exports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastckpt
+from fastckpt.graph import export_meta_graph
+
+pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+
+import tensorflow as tf
+
+tf1 = tf.compat.v1
+pytestmark = pytest.mark.tf
+
+
+@pytest.fixture(scope="module")
+def graph() -> Any:
+    """A graph with two scopes, a loop, two savers and collections of all kinds."""
+    with tf.Graph().as_default() as graph:
+        x = tf1.placeholder(tf.float32, [2], name="x")
+        with tf1.variable_scope("one"):
+            w = tf1.get_variable("w", [2], use_resource=False)
+            with tf.device("/cpu:0"):
+                y = tf.add(x, w, name="y")
+            tf1.add_to_collection("outputs", y)
+            with tf.control_dependencies([x]):
+                tf.identity(w, name="kept")
+        with tf1.variable_scope("two"):
+            v = tf1.get_variable("v", [2], use_resource=True, trainable=False)
+            tf1.add_to_collection("outputs", tf.multiply(v, y, name="z"))
+        tf1.add_to_collection("numbers", 3)
+        tf1.train.Saver([w], name="first")
+        tf1.train.Saver(name="second", max_to_keep=7)
+    return graph
+
+
+def saver_def(scope: str) -> Any:
+    return tf1.train.SaverDef(
+        filename_tensor_name=f"{scope}/Const:0",
+        save_tensor_name=f"{scope}/control_dependency:0",
+        restore_op_name=f"{scope}/restore_all",
+        version=tf1.train.SaverDef.V2,
+    )
+
+
+def stock(graph: Any, **options: Any) -> Any:
+    with graph.as_default():
+        return tf1.train.export_meta_graph(graph=graph, **options)
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    """Compare node by node and collection by collection."""
+    found = tf1.MetaGraphDef.FromString(found.SerializeToString())
+    assert [node.name for node in found.graph_def.node] == [
+        node.name for node in expected.graph_def.node
+    ]
+    for ours, theirs in zip(found.graph_def.node, expected.graph_def.node, strict=True):
+        for node in (ours, theirs):
+            if "_class" in node.attr and not node.attr["_class"].list.s:
+                del node.attr["_class"]
+        assert ours == theirs
+    assert set(found.collection_def) == set(expected.collection_def)
+    for key, collection in expected.collection_def.items():
+        assert found.collection_def[key] == collection, key
+
+
+@pytest.mark.parametrize("scope", ["one", "two"])
+def test_below_a_scope(graph: Any, scope: str) -> None:
+    whole = stock(graph)
+    assert_same(
+        export_meta_graph(source=whole, export_scope=scope), stock(graph, export_scope=scope)
+    )
+    graph.clear_collection("unbound_inputs")
+
+
+@pytest.mark.parametrize("kept", ["first", "second", None])
+def test_without_other_savers(graph: Any, kept: str | None) -> None:
+    definition = None if kept is None else saver_def(kept)
+    whole = stock(graph, saver_def=definition)
+    found = export_meta_graph(source=whole, clear_extraneous_savers=True)
+    expected = stock(graph, saver_def=definition, clear_extraneous_savers=True)
+    assert_same(found, expected)
+    assert len(found.graph_def.node) < len(whole.graph_def.node)
+
+
+def test_options(graph: Any, tmp_path: Path) -> None:
+    whole = stock(graph)
+    found = export_meta_graph(
+        tmp_path / "made" / "m.meta", source=whole, collection_list=["numbers", "variables"],
+        clear_devices=True, strip_default_attrs=True,
+    )  # fmt: skip
+    expected = stock(
+        graph, collection_list=["numbers", "variables"], clear_devices=True,
+        strip_default_attrs=True,
+    )  # fmt: skip
+    assert_same(found, expected)
+    assert found.meta_info_def.stripped_default_attrs
+    assert any(node.device for node in whole.graph_def.node)
+    written = tf1.MetaGraphDef.FromString((tmp_path / "made" / "m.meta").read_bytes())
+    assert written.SerializeToString(deterministic=True) == found.SerializeToString(
+        deterministic=True
+    )
+
+
+def test_parts_given_as_messages_of_tensorflow(graph: Any) -> None:
+    info = tf1.MetaGraphDef.MetaInfoDef(tags=["serve"])
+    found = export_meta_graph(
+        meta_info_def=info, graph_def=graph.as_graph_def(), saver_def=saver_def("first")
+    )
+    assert list(found.meta_info_def.tags) == ["serve"]
+    assert found.saver_def.restore_op_name == "first/restore_all"
+    assert len(found.graph_def.node) == len(graph.as_graph_def().node)
+
+
+def test_a_scoped_graph_imports(tmp_path: Path) -> None:
+    """A scope taken out of a checkpoint's graph has a saver that fits the smaller graph."""
+    w = np.arange(3, dtype=np.float32)
+    prefix = fastckpt.save(tmp_path / "m", {"w": w})
+    message = export_meta_graph(source=prefix)
+    path = str(tmp_path / "m.meta")
+    export_meta_graph(path, source=message)
+    with tf.Graph().as_default(), tf1.Session() as session:
+        tf1.train.import_meta_graph(path, import_scope="deep")
+        again = stock(tf1.get_default_graph(), saver_def=saver_def("deep/save"))
+    export_meta_graph(path, source=again, export_scope="deep/")
+    with tf.Graph().as_default(), tf1.Session() as session:
+        tf1.train.import_meta_graph(path).restore(session, prefix)
+        assert session.run("w:0").tolist() == w.tolist()
