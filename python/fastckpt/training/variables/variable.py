@@ -15,7 +15,7 @@ from fastckpt.training.variables import collection
 from fastckpt.training.variables.arrays import ArrayTarget
 from fastckpt.training.variables.protocol import Target
 
-__all__ = ["Variable", "adapt"]
+__all__ = ["Variable", "adapt", "initial_array"]
 
 # What TensorFlow makes of Python's numbers, where NumPy takes the wider type.
 _NARROWED = {np.dtype("float64"): np.dtype("float32"), np.dtype("int64"): np.dtype("int32")}
@@ -67,7 +67,7 @@ class Variable:
         trainable: bool = True,  # noqa: FBT001, FBT002 - TensorFlow's order of arguments
         dtype: Any = None,
     ) -> None:
-        self._value = _initial_array(value, dtype)
+        self._value = initial_array(value, dtype)
         self.name = collection.unique_name("Variable" if name is None else name)
         self.trainable = bool(trainable)
         collection.add(self)
@@ -174,7 +174,8 @@ def adapt(variable: Variable) -> list[Target]:
     ]
 
 
-def _initial_array(value: Any, dtype: Any) -> NDArray[Any]:
+def initial_array(value: Any, dtype: Any) -> NDArray[Any]:
+    """Make the array of a variable from its initial value, as :class:`Variable` says."""
     if dtype is not None:
         number = getattr(dtype, "as_datatype_enum", None) or dtypes.number_of(dtype)
         return _as_array(value).astype(dtypes.numpy_dtype(number))
