@@ -35,10 +35,11 @@ from fastckpt.errors import (
 from fastckpt.progress import Progress
 
 if TYPE_CHECKING:
-    from fastckpt import inspect_checkpoint
+    from fastckpt import graph, inspect_checkpoint
     from fastckpt.checkpoint.async_save import AsyncSave, save_async
     from fastckpt.checkpoint.merging import commit, merge
     from fastckpt.checkpoint.writer import CheckpointWriter, save
+    from fastckpt.graph import export_meta_graph, import_meta_graph, write_graph
     from fastckpt.training import (
         NewCheckpointReader,
         checkpoint_exists,
@@ -51,6 +52,12 @@ if TYPE_CHECKING:
         load_variable,
         wait_for_new_checkpoint,
     )
+    from fastckpt.training.initializing import init_from_checkpoint
+    from fastckpt.training.manager import CheckpointManager
+    from fastckpt.training.removing import remove_checkpoint
+    from fastckpt.training.saver import Saver
+    from fastckpt.training.state_writing import update_checkpoint_state
+    from fastckpt.training.variables import Variable
 
 __all__ = [
     "AsyncSave",
@@ -59,6 +66,7 @@ __all__ = [
     "CheckpointChangedError",
     "CheckpointError",
     "CheckpointIOError",
+    "CheckpointManager",
     "CheckpointNotFoundError",
     "CheckpointWriter",
     "ClosedError",
@@ -68,18 +76,24 @@ __all__ = [
     "LimitExceededError",
     "NewCheckpointReader",
     "Progress",
+    "Saver",
     "StoredSlice",
     "StoredTensor",
     "TensorNotFoundError",
     "UnsupportedError",
+    "Variable",
     "VariantRecord",
     "VerifyFailure",
     "VerifyReport",
     "checkpoint_exists",
     "checkpoints_iterator",
     "commit",
+    "export_meta_graph",
     "get_checkpoint_mtimes",
     "get_checkpoint_state",
+    "graph",
+    "import_meta_graph",
+    "init_from_checkpoint",
     "inspect_checkpoint",
     "latest_checkpoint",
     "list_variables",
@@ -88,14 +102,19 @@ __all__ = [
     "load_variable",
     "merge",
     "open",
+    "remove_checkpoint",
     "save",
     "save_async",
+    "update_checkpoint_state",
     "wait_for_new_checkpoint",
+    "write_graph",
 ]
 
 # Names that cost an import of their own, made on first use: where each is.
 _LAZY = {
+    "graph": "fastckpt.graph",
     "inspect_checkpoint": "fastckpt.inspect_checkpoint",
+    **dict.fromkeys(("export_meta_graph", "import_meta_graph", "write_graph"), "fastckpt.graph"),
     **dict.fromkeys(("AsyncSave", "save_async"), "fastckpt.checkpoint.async_save"),
     **dict.fromkeys(("CheckpointWriter", "save"), "fastckpt.checkpoint.writer"),
     **dict.fromkeys(("commit", "merge"), "fastckpt.checkpoint.merging"),
@@ -114,6 +133,12 @@ _LAZY = {
         ),
         "fastckpt.training",
     ),
+    "CheckpointManager": "fastckpt.training.manager",
+    "Saver": "fastckpt.training.saver",
+    "Variable": "fastckpt.training.variables",
+    "init_from_checkpoint": "fastckpt.training.initializing",
+    "remove_checkpoint": "fastckpt.training.removing",
+    "update_checkpoint_state": "fastckpt.training.state_writing",
 }
 
 if not TYPE_CHECKING:
@@ -122,7 +147,7 @@ if not TYPE_CHECKING:
         if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module = importlib.import_module(_LAZY[name])
-        value = module if name == "inspect_checkpoint" else getattr(module, name)
+        value = module if _LAZY[name] == f"{__name__}.{name}" else getattr(module, name)
         globals()[name] = value
         return value
 

@@ -58,11 +58,14 @@ TABLE: dict[str, str] = {
     **_rows(
         "train",
         "fastckpt",
-        "Saver latest_checkpoint get_checkpoint_state update_checkpoint_state checkpoint_exists "
+        "latest_checkpoint get_checkpoint_state update_checkpoint_state checkpoint_exists "
         "remove_checkpoint get_checkpoint_mtimes list_variables load_variable load_checkpoint "
         "NewCheckpointReader checkpoints_iterator wait_for_new_checkpoint init_from_checkpoint "
-        "CheckpointManager import_meta_graph export_meta_graph write_graph",
+        "CheckpointManager export_meta_graph write_graph",
     ),
+    "train.Saver": "fastckpt.compat.saving:Saver",
+    "train.import_meta_graph": "fastckpt.compat.importing:import_meta_graph",
+    **_rows("train", "fastckpt.compat.operations", "get_global_step get_or_create_global_step"),
     "train.generate_checkpoint_state_proto": (
         "fastckpt.training.state_writing:generate_checkpoint_state_proto"
     ),
@@ -88,11 +91,57 @@ TABLE: dict[str, str] = {
     "flags": "fastckpt.compat.absl:flags",
     **_rows("", "fastckpt.compat.dtypes", _DTYPES),
     **_rows("dtypes", "fastckpt.compat.dtypes", _DTYPES),
-    **_rows("", "fastckpt.graph", "import_graph_def make_ndarray make_tensor_proto"),
+    **_rows("", "fastckpt.graph", "make_ndarray make_tensor_proto"),
     **_rows(
         "graph_util",
         "fastckpt.graph",
-        "import_graph_def extract_sub_graph remove_training_nodes convert_variables_to_constants",
+        "extract_sub_graph remove_training_nodes convert_variables_to_constants",
+    ),
+    **_rows("graph_util", "fastckpt.compat.importing", "import_graph_def"),
+    **_rows("", "fastckpt.compat.importing", "import_graph_def"),
+    **_rows(
+        "",
+        "fastckpt.compat.graph_mode",
+        "Graph GraphKeys get_default_graph reset_default_graph get_collection add_to_collection",
+    ),
+    **_rows("", "fastckpt.compat.session", "Session InteractiveSession get_default_session"),
+    **_rows(
+        "",
+        "fastckpt.compat.variables",
+        "AUTO_REUSE Variable VariableScope get_variable get_variable_scope variable_scope",
+    ),
+    **_rows(
+        "",
+        "fastckpt.compat.operations",
+        "assign assign_add constant constant_initializer control_dependencies convert_to_tensor "
+        "device global_variables global_variables_initializer group identity local_variables "
+        "local_variables_initializer name_scope no_op ones_initializer placeholder "
+        "trainable_variables variables_initializer zeros_initializer",
+    ),
+    **_renamed(
+        "",
+        "fastckpt.compat.operations",
+        "all_variables=global_variables initialize_all_variables=global_variables_initializer "
+        "initialize_variables=variables_initializer "
+        "initialize_local_variables=local_variables_initializer",
+    ),
+    "TensorShape": "fastckpt.graph.tensor_types:TensorShape",
+    "keras.backend.set_value": "fastckpt.compat.session:set_value",
+    **_renamed(
+        "",
+        "fastckpt.compat.switches",
+        "ConfigProto=Options GPUOptions=Options RunOptions=Options OptimizerOptions=Options "
+        "GraphOptions=Options VERSION=VERSION GIT_VERSION=GIT_VERSION "
+        "COMPILER_VERSION=COMPILER_VERSION executing_eagerly=executing_eagerly "
+        "disable_v2_behavior=nothing enable_v2_behavior=nothing disable_eager_execution=nothing "
+        "disable_resource_variables=nothing enable_resource_variables=nothing "
+        "disable_v2_tensorshape=nothing disable_control_flow_v2=nothing "
+        "set_random_seed=nothing random.set_seed=nothing random.set_random_seed=nothing",
+    ),
+    **_renamed(
+        "compat",
+        "fastckpt.compat.switches",
+        "as_bytes=as_bytes as_text=as_text as_str=as_text as_str_any=as_text",
     ),
     **{name: f"message:{name}" for name in _MESSAGES.split()},
     "python.tools.inspect_checkpoint": "fastckpt.inspect_checkpoint:",
