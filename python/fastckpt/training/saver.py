@@ -192,7 +192,8 @@ write_state, strip_default_attrs, save_debug_info
         with self._lock:
             self._settle()
             self._check_can_wait()
-            self._pending = pending = self._save(call, saver_job.start)
+            pending: AsyncSave = self._save(call, saver_job.start)
+            self._pending = pending
             return pending
 
     def restore(self, sess: Any = None, save_path: Any = _UNSET, *, strict: bool = True) -> Any:

@@ -109,6 +109,19 @@ class SaverBase:
         self._is_built = True
         self._history = self._new_history()
 
+    def default_session(self) -> Any:
+        """TensorFlow's default session where the values are in one, else None."""
+        if not self._in_graph():
+            return None
+        import tensorflow as tf
+
+        return tf.compat.v1.get_default_session()
+
+    def wait(self) -> None:
+        """Wait for the asynchronous save that may be under way; nothing is raised."""
+        if self._pending is not None:
+            self._pending.wait()
+
     # --- messages -----------------------------------------------------------------------------
 
     @property

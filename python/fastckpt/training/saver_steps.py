@@ -145,8 +145,7 @@ class SaverSteps(SaverBase):
             return None
         if not self._is_built:
             raise WrongStateError("`build()` should be called before restore if defer_build==True")
-        if self._pending is not None:
-            self._pending.wait()
+        self.wait()
         path = check_exists(save_path, paths=session is None)
         self._check_session(session)
         _log.info("Restoring parameters from %s", path)

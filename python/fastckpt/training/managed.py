@@ -1,0 +1,156 @@
+"""What a CheckpointManager writes and restores: variables, a Saver, or TensorFlow's Checkpoint."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol
+
+from fastckpt.checkpoint.tensorflow_errors import as_text
+from fastckpt.training.saver import Saver
+
+__all__ = ["Managed", "manage"]
+
+_NUMBER = re.compile(r"-(\d+)\Z")
+
+
+class Managed(Protocol):
+    """One thing that is saved again and again."""
+
+    def count(self) -> int:
+        """Count one more save, and give its number."""
+
+    def write(self, prefix: str, options: Any) -> str:
+        """Write a checkpoint, without a state file; give its path."""
+
+    def restore(self, path: str) -> None:
+        """Restore, and go on counting from there."""
+
+    def sync(self) -> None:
+        """Wait for what is under way."""
+
+
+def manage(checkpoint: Any, latest: str | None) -> Managed:
+    """Adapt what a manager is given.
+
+    Parameters
+    ----------
+    checkpoint : object
+        A ``tf.train.Checkpoint``, or what has its ``save_counter``; a :class:`Saver`; another
+        object with ``write(prefix)`` or ``save(prefix)`` and ``restore(path)``; or what a Saver
+        takes as its `var_list`.
+    latest : str, optional
+        The latest checkpoint of the directory, from whose number on is counted.
+    """
+    if isinstance(checkpoint, Saver):
+        return _ManagedSaver(checkpoint, latest)
+    if hasattr(checkpoint, "restore") and hasattr(checkpoint, "write"):
+        if hasattr(type(checkpoint), "save_counter"):
+            return _ManagedCheckpoint(checkpoint)
+        return _ManagedObject(checkpoint, checkpoint.write, latest)
+    if hasattr(checkpoint, "restore") and hasattr(checkpoint, "save"):
+        return _ManagedObject(checkpoint, checkpoint.save, latest)
+    return _ManagedSaver(Saver(checkpoint, max_to_keep=None), latest)
+
+
+class _Counter:
+    """Numbers that go on where the names of the checkpoints stopped."""
+
+    def __init__(self, latest: str | None) -> None:
+        self._number = 0
+        self.follow(latest)
+
+    def follow(self, path: str | None) -> None:
+        match = _NUMBER.search(path or "")
+        if match is not None:
+            self._number = int(match[1])
+
+    def count(self) -> int:
+        self._number += 1
+        return self._number
+
+
+class _ManagedSaver:
+    def __init__(self, saver: Saver, latest: str | None) -> None:
+        self._saver = saver
+        self._counter = _Counter(latest)
+
+    def count(self) -> int:
+        return self._counter.count()
+
+    def write(self, prefix: str, options: Any) -> str:  # noqa: ARG002
+        path = self._saver.save(
+            self._saver.default_session(), prefix, write_meta_graph=False, write_state=False
+        )
+        return path or prefix
+
+    def restore(self, path: str) -> None:
+        self._saver.restore(self._saver.default_session(), path)
+        self._counter.follow(path)
+
+    def sync(self) -> None:
+        self._saver.wait()
+
+
+class _ManagedObject:
+    def __init__(self, checkpoint: Any, write: Any, latest: str | None) -> None:
+        self._checkpoint = checkpoint
+        self._write = write
+        self._counter = _Counter(latest)
+
+    def count(self) -> int:
+        return self._counter.count()
+
+    def write(self, prefix: str, options: Any) -> str:
+        path = self._write(prefix) if options is None else self._write(prefix, options=options)
+        return prefix if path is None else as_text(path, "the path of a checkpoint", paths=True)
+
+    def restore(self, path: str) -> None:
+        self._checkpoint.restore(path)
+        self._counter.follow(path)
+
+    def sync(self) -> None:
+        if hasattr(self._checkpoint, "sync"):
+            self._checkpoint.sync()
+
+
+class _ManagedCheckpoint:
+    """TensorFlow's own, which counts in a variable that it saves."""
+
+    def __init__(self, checkpoint: Any) -> None:
+        self._checkpoint = checkpoint
+        self._increment: Any = None
+
+    def count(self) -> int:
+        import tensorflow as tf
+
+        if tf.executing_eagerly():
+            return int(self._checkpoint.save_counter.assign_add(1).numpy())
+        session = tf.compat.v1.get_default_session()
+        counter = self._counter_in(session)
+        if self._increment is None:
+            self._increment = counter.assign_add(1, read_value=False)
+        session.run(self._increment)
+        return int(session.run(counter))
+
+    def write(self, prefix: str, options: Any) -> str:
+        path = self._checkpoint.write(prefix, options=options)
+        return as_text(path, "the path of a checkpoint", paths=True)
+
+    def restore(self, path: str) -> None:
+        self._checkpoint.restore(path)
+
+    def sync(self) -> None:
+        if hasattr(self._checkpoint, "sync"):
+            self._checkpoint.sync()
+
+    def _counter_in(self, session: Any) -> Any:
+        """The counter in a graph, initialised where this call makes it."""
+        import tensorflow as tf
+
+        def create(next_creator: Any, **options: Any) -> Any:
+            variable = next_creator(**options)
+            session.run(variable.initializer)
+            return variable
+
+        with tf.variable_creator_scope(create):
+            return self._checkpoint.save_counter
