@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from fastckpt.graph.exporting import export_meta_graph
     from fastckpt.graph.files import parse_message, read_message, write_message
     from fastckpt.graph.graph import Graph, Operation, Tensor
+    from fastckpt.graph.graph_items import GraphVariable, SaveSliceInfo
+    from fastckpt.graph.imported_graph import ImportedGraph
+    from fastckpt.graph.importing import import_meta_graph
     from fastckpt.graph.keys import GraphKeys
     from fastckpt.graph.meta_building import (
         SaverSpec,
@@ -17,26 +20,35 @@ if TYPE_CHECKING:
         build_meta_graph,
         meta_graph_bytes,
     )
+    from fastckpt.graph.meta_graph import MetaGraph
     from fastckpt.graph.objects import ObjectGraph, names_to_keys, object_graph
     from fastckpt.graph.objects_loading import load_objects
     from fastckpt.graph.objects_names import checkpoint_key, friendly_name
     from fastckpt.graph.objects_saving import object_tensors, save_objects
     from fastckpt.graph.objects_state import ObjectState
+    from fastckpt.graph.tensor_types import TensorDType, TensorShape
     from fastckpt.graph.tensor_values import make_ndarray, make_tensor_proto
 
 __all__ = [
     "Graph",
     "GraphKeys",
+    "GraphVariable",
+    "ImportedGraph",
+    "MetaGraph",
     "ObjectGraph",
     "ObjectState",
     "Operation",
+    "SaveSliceInfo",
     "SaverSpec",
     "Tensor",
+    "TensorDType",
+    "TensorShape",
     "VariableSpec",
     "build_meta_graph",
     "checkpoint_key",
     "export_meta_graph",
     "friendly_name",
+    "import_meta_graph",
     "load_objects",
     "make_ndarray",
     "make_tensor_proto",
@@ -54,6 +66,11 @@ __all__ = [
 _LAZY = {
     **dict.fromkeys(("Graph", "Operation", "Tensor"), "fastckpt.graph.graph"),
     **dict.fromkeys(("GraphKeys",), "fastckpt.graph.keys"),
+    **dict.fromkeys(("GraphVariable", "SaveSliceInfo"), "fastckpt.graph.graph_items"),
+    **dict.fromkeys(("ImportedGraph",), "fastckpt.graph.imported_graph"),
+    **dict.fromkeys(("MetaGraph",), "fastckpt.graph.meta_graph"),
+    **dict.fromkeys(("TensorDType", "TensorShape"), "fastckpt.graph.tensor_types"),
+    **dict.fromkeys(("import_meta_graph",), "fastckpt.graph.importing"),
     **dict.fromkeys(("export_meta_graph",), "fastckpt.graph.exporting"),
     **dict.fromkeys(
         ("SaverSpec", "VariableSpec", "build_meta_graph", "meta_graph_bytes"),

@@ -21,7 +21,7 @@ from fastckpt.graph.scoping import in_scope
 if TYPE_CHECKING:
     from fastckpt.graph.graph import Graph
 
-__all__ = ["Collections", "GraphKeys"]
+__all__ = ["UNBOUND_INPUTS", "Collections", "GraphKeys"]
 
 # Inputs that a part of a graph lacks; TensorFlow makes no collection of them.
 UNBOUND_INPUTS = "unbound_inputs"
@@ -50,6 +50,8 @@ class Collections:
         Name scope that the graph was imported below.
     wanted : callable, optional
         Says of a key whether its collection is taken.
+    left_out : str, optional
+        Key of the collection of unbound inputs, which is never taken.
     """
 
     def __init__(
@@ -58,9 +60,11 @@ class Collections:
         *,
         scope: str = "",
         wanted: Callable[[str], bool] | None = None,
+        left_out: str | None = UNBOUND_INPUTS,
     ) -> None:
         stored = {} if meta_graph is None else meta_graph.collection_def
-        keys = [key for key in _import_order(stored) if wanted is None or wanted(key)]
+        keys = [key for key in _import_order(stored) if key != left_out]
+        keys = [key for key in keys if wanted is None or wanted(key)]
         self._stored = {key: stored[key] for key in keys}
         self._lists: dict[str, list[Any]] = {}
         self._scope = scope
@@ -118,7 +122,7 @@ class Collections:
 
 def _import_order(stored: Any) -> list[str]:
     """Keys in the order of TensorFlow's import, without what has no kind."""
-    keys = [k for k in sorted(stored) if k != UNBOUND_INPUTS and stored[k].WhichOneof("kind")]
+    keys = [key for key in sorted(stored) if stored[key].WhichOneof("kind")]
     return sorted(keys, key=lambda key: key != GraphKeys.TRAINABLE_VARIABLES)
 
 

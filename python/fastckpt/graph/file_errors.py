@@ -170,6 +170,11 @@ def _part_of_checkpoint(data: bytes, head: bytes, path: str) -> tuple[str, str] 
 
 def _damage(data: bytes, message: Any, reason: str) -> str:
     """Say how the bytes are damaged, as far as that shows."""
+    if content.is_mangled(data[: local.HEAD_BYTES]):
+        return (
+            "something has treated its binary content as text and replaced bytes for good; fetch "
+            "the original file, in binary mode"
+        )
     converted = b"\r\n" in data[:64]
     if converted and _parses_as(data.replace(b"\r\n", b"\n"), message.DESCRIPTOR.name):
         return "its line ends were converted; fetch the original file, in binary mode"

@@ -16,7 +16,15 @@ from fastckpt.graph.plausibility import is_plausible
 from fastckpt.storage import local
 from fastckpt.storage.replace import replace_file
 
-__all__ = ["MAX_BYTES", "is_text", "parse_message", "read_message", "write_message"]
+__all__ = [
+    "MAX_BYTES",
+    "is_text",
+    "parse_message",
+    "read_bytes",
+    "read_message",
+    "serialize",
+    "write_message",
+]
 
 # Lengths inside a message are signed 32-bit numbers for protobuf.
 MAX_BYTES = (1 << 31) - 1
@@ -66,7 +74,7 @@ def read_message(path: str | os.PathLike[str], name: str, *, empty_ok: bool = Fa
     Costs the file in memory once, and the message.
     """
     text = local.as_path(path)
-    return parse_message(_read(text), name, path=text, empty_ok=empty_ok)
+    return parse_message(read_bytes(text), name, path=text, empty_ok=empty_ok)
 
 
 def parse_message(data: bytes, name: str, *, path: str = "", empty_ok: bool = False) -> Any:
@@ -148,7 +156,9 @@ def is_text(data: bytes) -> bool:
     return _TEXT_FORM.match(data) is not None or _COMMENTS_ONLY.match(data) is not None
 
 
-def _read(path: str) -> bytes:
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Read a file of a message whole; errors are those of :func:`read_message`."""
+    path = local.as_path(path)
     size = local.file_size(path)
     if size is None:
         raise file_errors.no_file(path)

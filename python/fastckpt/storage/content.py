@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["Content", "is_lfs_pointer", "is_state_text", "recognise"]
+__all__ = ["Content", "is_lfs_pointer", "is_mangled", "is_state_text", "recognise"]
 
 
 class Content(NamedTuple):
@@ -100,6 +100,9 @@ _TEXT: tuple[tuple[re.Pattern[bytes], Content], ...] = (
 # Blank lines and comments that may precede the first field of a text message.
 _TEXT_LEAD = re.compile(rb"\A(\xef\xbb\xbf)?(\s+|#[^\n]*\n)*")
 
+# All but control characters; blanks and line ends are none here.
+_NO_CONTROL = bytes(range(9, 14)) + bytes(range(32, 256))
+
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 _IDENTIFIER = re.compile(rb"[A-Za-z_][\w>./\\-]*\Z")
@@ -108,6 +111,15 @@ _IDENTIFIER = re.compile(rb"[A-Za-z_][\w>./\\-]*\Z")
 def is_lfs_pointer(head: bytes) -> bool:
     """Whether a file begins like a Git-LFS pointer, which stands for a file not fetched yet."""
     return head.startswith(_LFS_POINTER)
+
+
+def is_mangled(head: bytes) -> bool:
+    """Whether a file begins like binary data that went through a decoder of text.
+
+    U+FFFD, which such a decoder puts where bytes are not UTF-8, stands beside control characters.
+    """
+    control = head.translate(None, delete=_NO_CONTROL)
+    return "\ufffd".encode() in head and len(control) > 0 and _is_utf8(head)
 
 
 def is_state_text(head: bytes) -> bool:
@@ -200,10 +212,7 @@ def _fingerprint(head: bytes) -> Content | None:
 
 
 def _mangled(head: bytes) -> Content | None:
-    # U+FFFD, which a decoder puts where bytes are not UTF-8, beside bytes that no text holds.
-    replaced = head.count("\ufffd".encode())
-    control = len(head.translate(None, delete=bytes(range(9, 14)) + bytes(range(32, 256))))
-    return _MANGLED if replaced and control and _is_utf8(head) else None
+    return _MANGLED if is_mangled(head) else None
 
 
 def _is_utf8(head: bytes) -> bool:
