@@ -224,8 +224,8 @@ _ADVICE = {
     "raw_ops": "fastckpt.save, fastckpt.load and fastckpt.merge do what these operations do",
 }
 _GENERAL_ADVICE = (
-    "it reads and writes checkpoints, meta graphs and files, and computes nothing: use NumPy, "
-    "or run this part with TensorFlow itself"
+    "this namespace reads and writes checkpoints, graphs and files, and computes nothing: use "
+    "NumPy, or run this part with TensorFlow itself"
 )
 
 
