@@ -28,7 +28,7 @@ from fastckpt.graph.value_types import (
 )
 from fastckpt.protos import message_class
 
-__all__ = ["make_ndarray", "make_tensor_proto"]
+__all__ = ["make_ndarray", "make_tensor_proto", "put_array"]
 
 Array = NDArray[Any]
 
@@ -105,15 +105,27 @@ def make_tensor_proto(
         wanted_shape = array.shape
     else:
         _check_shape(array, wanted_shape, verify=verify_shape, broadcast=allow_broadcast)
-    proto = message_class("TensorProto")(dtype=number)
-    proto.tensor_shape.SetInParent()
-    for size in wanted_shape:
-        proto.tensor_shape.dim.add(size=size)
+    proto = message_class("TensorProto")()
     if number == STRING:
-        _put_strings(proto, encode_strings(array.ravel().tolist() if strings is None else strings))
+        items = array.ravel().tolist() if strings is None else strings
+        _put_head(proto, number, wanted_shape)
+        _put_strings(proto, items)
     else:
-        _put_numbers(proto, number, array, is_whole=array.size == math.prod(wanted_shape))
+        put_array(proto, number, array, wanted_shape)
     return proto
+
+
+def put_array(proto: Any, number: int, array: Array, shape: tuple[int, ...] | None = None) -> None:
+    """Fill an empty TensorProto with an array whose dtype is that of the type `number`.
+
+    See :func:`make_tensor_proto`; `shape` is that of the array unless given.
+    """
+    shape = array.shape if shape is None else shape
+    _put_head(proto, number, shape)
+    if number == STRING:
+        _put_strings(proto, array.ravel().tolist())
+    else:
+        _put_numbers(proto, number, array, is_whole=array.size == math.prod(shape))
 
 
 def make_ndarray(tensor: Any, *, copy: bool = False) -> Array:
@@ -192,7 +204,15 @@ def _check_shape(array: Array, shape: tuple[int, ...], *, verify: bool, broadcas
 # --- into a message ---------------------------------------------------------------------------
 
 
-def _put_strings(proto: Any, strings: list[bytes]) -> None:
+def _put_head(proto: Any, number: int, shape: tuple[int, ...]) -> None:
+    proto.dtype = number
+    proto.tensor_shape.SetInParent()
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
+
+
+def _put_strings(proto: Any, items: list[Any]) -> None:
+    strings = encode_strings(items)
     _check_size(sum(map(len, strings)))
     proto.string_val.extend(strings)
 
