@@ -42,7 +42,7 @@ class ImportedVariable(Variable):
         self.graph = graph
         self.owner = owner
         self.stored = stored
-        self.op = Operation(stored.op.name, stored.op.type, stored.device)  # type: ignore[assignment]
+        self.op = Operation(stored.op.name, stored.op.type, stored.device)
         self.trainable = stored.trainable
         self.dtype = DType(int(stored.dtype.base_dtype))
         self.is_initialized = False
@@ -79,7 +79,7 @@ class MetaSaver(Saver):
 
     def __init__(self, owner: Any, variables: list[ImportedVariable]) -> None:
         self.owner = owner
-        self._variables = variables
+        self._imported = variables
         settings = owner.saver_def
         super().__init__(
             {x.op.name: x for x in variables},
@@ -87,10 +87,10 @@ class MetaSaver(Saver):
             allow_empty=True,
         )
 
-    def restore(self, sess: Any, save_path: Any = None, **_: Any) -> None:
+    def restore(self, sess: Any, save_path: Any = None, **_: Any) -> None:  # noqa: ARG002
         """Give the variables the values of a checkpoint; they are read when they are used."""
         self.owner.restore(None, save_path)
-        for variable in self._variables:
+        for variable in self._imported:
             variable.is_initialized = False
 
 

@@ -102,9 +102,14 @@ def constant(
     """Make a node of a value, which a shape may spread."""
     array = initial_array(value, dtype)
     if shape is not None:
-        sizes = TensorShape(shape).as_list()
-        array = array.reshape(sizes) if array.size > 1 else np.full(sizes, array)
+        array = spread(array, shape)
     return Constant(array, dtype, name)
+
+
+def spread(array: NDArray[Any], shape: Any) -> NDArray[Any]:
+    """Bring a single value, or as many as the shape has, into a shape."""
+    sizes = [-1 if size is None else size for size in TensorShape(shape).as_list()]
+    return array.reshape(sizes) if array.size > 1 else np.full(sizes, array)
 
 
 def convert_to_tensor(value: Any, dtype: Any = None, name: str | None = None) -> Node:
@@ -207,7 +212,7 @@ def get_or_create_global_step(graph: Any = None) -> Any:
     return found
 
 
-# --- initializers ---------------------------------------------------------------------------------
+# --- initializers --------------------------------------------------------------------------------
 
 
 class _Filled:
@@ -218,8 +223,7 @@ class _Filled:
     def __call__(self, shape: Any, dtype: Any = None, **_: Any) -> NDArray[Any]:
         number = int(as_dtype(dtype or self._dtype or np.float32))
         array = np.asarray(self._value).astype(dtypes.numpy_dtype(number))
-        sizes = TensorShape(shape).as_list()
-        return array.reshape(sizes) if array.size > 1 else np.full(sizes, array)
+        return spread(array, shape)
 
 
 def zeros_initializer(dtype: Any = None) -> _Filled:

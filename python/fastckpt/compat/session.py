@@ -112,7 +112,7 @@ class Session:
 
     def __enter__(self) -> Self:
         for context in (self.graph.as_default(), self.as_default()):
-            context.__enter__()  # type: ignore[attr-defined]
+            context.__enter__()
             self._entered.append(context)
         return self
 
