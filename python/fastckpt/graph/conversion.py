@@ -221,10 +221,10 @@ class Conversion:
         argument = place.input - rule.first
         if argument < 0:
             return []
-        _set_type(node, rule.types, argument, number)
+        changes = _set_type(node, rule.types, argument, number)
         if rule is _WHILE:
             _set_loop_shape(node, argument, shape)
-            if "_output_shapes" in node.attr and not self._is_exact:
+            if changes and "_output_shapes" in node.attr and not self._is_exact:
                 del node.attr["_output_shapes"]
         self._library.mark(place.function, node)
         places = []
@@ -260,7 +260,8 @@ def _callees(node: Any, rule: _Caller) -> list[str]:
     return names
 
 
-def _set_type(node: Any, attr: str, i: int, number: int) -> None:
+def _set_type(node: Any, attr: str, i: int, number: int) -> bool:
+    """Record the type of an argument; say whether it was another."""
     types: Any = node.attr[attr].list.type if attr in node.attr else ()
     if i >= len(types):
         raise DataLossError(
@@ -268,7 +269,9 @@ def _set_type(node: Any, attr: str, i: int, number: int) -> None:
             f"its attribute {attr!r}",
             key=node.name,
         )
+    before = types[i]
     types[i] = number
+    return bool(before != number)
 
 
 def _set_loop_shape(node: Any, i: int, shape: tuple[int, ...]) -> None:
