@@ -150,6 +150,7 @@ class Variable:
                 f"{self.name!r} has shape {self.shape}, and what is added {array.shape}",
                 key=self.name,
             )
+        self._check_kind(array)
         return array
 
     def _check_kind(self, array: NDArray[Any]) -> None:
@@ -169,7 +170,8 @@ def adapt(variable: Variable) -> list[Target]:
             variable.value,
             name=variable.name,
             trainable=variable.trainable,
-            identity=id(variable),
+            # Not its number: a Saver keeps what it saves alive.
+            identity=variable,
         )
     ]
 
