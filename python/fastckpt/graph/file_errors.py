@@ -10,6 +10,7 @@ from typing import Any
 
 from fastckpt import protos
 from fastckpt.errors import CheckpointError, CheckpointNotFoundError, LimitExceededError
+from fastckpt.graph.density import check_density
 from fastckpt.graph.plausibility import is_plausible
 from fastckpt.graph.tensorflow_errors import (
     BrokenBinaryError,
@@ -144,6 +145,7 @@ def _parses_as(data: bytes, kind: str) -> bool:
 
     message = protos.message_class(kind)()
     try:
+        check_density(data, message.DESCRIPTOR, "")
         message.ParseFromString(data)
     except (DecodeError, ValueError, RecursionError):
         return False

@@ -12,6 +12,7 @@ from typing import Any
 from fastckpt import protos
 from fastckpt.errors import CheckpointIOError, LimitExceededError
 from fastckpt.graph import file_errors
+from fastckpt.graph.density import check_density
 from fastckpt.graph.plausibility import is_plausible
 from fastckpt.storage import local
 from fastckpt.storage.replace import replace_file
@@ -192,6 +193,7 @@ def _parse_text(data: bytes, message: Any, path: str) -> None:
 def _parse_binary(data: bytes, message: Any, path: str) -> None:
     from google.protobuf.message import DecodeError
 
+    check_density(data, message.DESCRIPTOR, path)
     try:
         message.ParseFromString(data)
     except RecursionError:
