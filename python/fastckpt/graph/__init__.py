@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastckpt.graph.objects_names import checkpoint_key, friendly_name
     from fastckpt.graph.objects_saving import object_tensors, save_objects
     from fastckpt.graph.objects_state import ObjectState
+    from fastckpt.graph.saved_model import SavedModel
     from fastckpt.graph.tensor_types import TensorDType, TensorShape
     from fastckpt.graph.tensor_values import make_ndarray, make_tensor_proto
 
@@ -39,6 +40,7 @@ __all__ = [
     "ObjectState",
     "Operation",
     "SaveSliceInfo",
+    "SavedModel",
     "SaverSpec",
     "Tensor",
     "TensorDType",
@@ -64,6 +66,7 @@ __all__ = [
 
 # Where each name is; packages of this room add their lines.
 _LAZY = {
+    **dict.fromkeys(("SavedModel",), "fastckpt.graph.saved_model"),
     **dict.fromkeys(("Graph", "Operation", "Tensor"), "fastckpt.graph.graph"),
     **dict.fromkeys(("GraphKeys",), "fastckpt.graph.keys"),
     **dict.fromkeys(("GraphVariable", "SaveSliceInfo"), "fastckpt.graph.graph_items"),
