@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+import fastckpt
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
 from fastckpt.errors import InvalidArgumentError, UnsupportedError
+from fastckpt.training.initializing import init_from_checkpoint
 from fastckpt.training.variables import (
     UnnamedError,
     Variable,
@@ -128,7 +130,9 @@ def test_names() -> None:
         name_targets({"a": net.weight, "b": net.weight})
     with pytest.raises(InvalidArgumentError, match="At least two variables have the same name"):
         name_targets([net, torch.nn.Linear(1, 1)])
-    with pytest.raises(WrongTypeError, match="Not a variable"):
+    with pytest.raises(WrongTypeError, match="key 'o/lr'"):
+        name_targets({"o": {"lr": 0.1}})
+    with pytest.raises(InvalidArgumentError, match="key 'optimizer/param_groups'"):
         name_targets({"optimizer": torch.optim.SGD(net.parameters(), lr=0.1).state_dict()})
 
 
@@ -217,3 +221,14 @@ def test_restored_gives_the_same_objects() -> None:
     again = restored(state, {})
     assert again["net"] is net
     assert again["t"] is state["t"]
+
+
+def test_init_from_checkpoint(tmp_path: Any) -> None:
+    source, net = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
+    path = fastckpt.save(tmp_path / "m", {f"old/{k}": v for k, v in source.state_dict().items()})
+    loose = torch.zeros(3)
+    init_from_checkpoint(path, {"old/": net, "old/bias": loose})
+    assert all(torch.equal(net.state_dict()[k], v) for k, v in source.state_dict().items())
+    assert torch.equal(loose, source.bias)
+    with pytest.raises(InvalidArgumentError, match="holds several"):
+        init_from_checkpoint(path, {"old": net})

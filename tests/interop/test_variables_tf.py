@@ -67,6 +67,16 @@ def test_what_was_read_of_an_eager_variable_stays_when_it_changes_in_place() -> 
     assert value.max() == 0
 
 
+def test_an_eager_variable_beside_a_graph_that_is_being_built() -> None:
+    variable = tf.Variable([1.0])
+    (target,) = targets_of({"v": variable})
+    with tf.Graph().as_default() as graph:
+        assert read_values([target])[0].tolist() == [1]
+        assign_values([(target, np.array([2.0], np.float32))])
+        assert graph.get_operations() == []
+    assert variable.numpy().tolist() == [2]
+
+
 def test_eager_strings_and_quantised_values() -> None:
     text = tf.Variable([b"a\0", b""], name="s")
     quantised = tf.Variable(tf.bitcast(tf.constant([1, 2], tf.int8), tf.qint8), name="q")

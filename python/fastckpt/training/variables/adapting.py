@@ -13,15 +13,15 @@ from fastckpt.training.variables.mistakes import not_a_variable
 from fastckpt.training.variables.protocol import Target
 from fastckpt.training.variables.slots import Slot
 
-__all__ = ["adapt", "adapt_tree", "adapters", "as_targets"]
+__all__ = ["adapt", "adapt_tree", "adapter_of", "adapters", "as_targets"]
 
 # A module that exists only where the framework itself does (a stand-in may be called like it), and
 # the adapter for its objects.
-_FRAMEWORKS = (
-    ("tensorflow.python.framework.ops", "tensorflow_variables"),
-    ("torch._C", "torch_tensors"),
-    ("jax._src.array", "jax_arrays"),
-)
+_FRAMEWORKS = {
+    "tensorflow": ("tensorflow.python.framework.ops", "tensorflow_variables"),
+    "torch": ("torch._C", "torch_tensors"),
+    "jax": ("jax._src.array", "jax_arrays"),
+}
 
 
 def as_targets(value: Any) -> list[Target]:
@@ -82,8 +82,12 @@ def adapt_tree(value: Any, slot: Slot | None = None) -> list[Target] | None:
 
 def adapters() -> list[Any]:
     """Give the adapters of the frameworks that the program has imported."""
-    return [
-        importlib.import_module(f"fastckpt.training.variables.{name}")
-        for module, name in _FRAMEWORKS
-        if module in sys.modules
-    ]
+    return [adapter for name in _FRAMEWORKS if (adapter := adapter_of(name)) is not None]
+
+
+def adapter_of(framework: str) -> Any:
+    """Give the adapter of one framework; None where the program has not imported it."""
+    module, name = _FRAMEWORKS[framework]
+    if module not in sys.modules:
+        return None
+    return importlib.import_module(f"fastckpt.training.variables.{name}")

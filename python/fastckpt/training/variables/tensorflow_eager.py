@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,8 @@ class _Eager(Group):
     shared_names = True
 
     def read(self, targets: Sequence[Target], session: Any = None) -> list[Any]:  # noqa: ARG002
-        return [_read(target.origin) for target in targets]
+        with _eagerly():
+            return [_read(target.origin) for target in targets]
 
     def check(self, pairs: Sequence[Pair], session: Any = None) -> None:  # noqa: ARG002
         for target, _ in pairs:
@@ -28,8 +30,9 @@ class _Eager(Group):
                 )
 
     def assign(self, pairs: Sequence[Pair], session: Any = None) -> list[Any]:  # noqa: ARG002
-        for target, value in pairs:
-            target.origin.assign(_feedable(target, value), read_value=False)
+        with _eagerly():
+            for target, value in pairs:
+                target.origin.assign(_feedable(target, value), read_value=False)
         return [target.origin for target, _ in pairs]
 
 
@@ -52,6 +55,11 @@ class EagerTarget(Target):
             device=device_of(variable.device),
             trainable=bool(variable.trainable),
         )
+
+
+def _eagerly() -> Any:
+    """Execute at once, also where the caller is building a graph."""
+    return importlib.import_module("tensorflow.python.eager.context").eager_mode()
 
 
 def _read(variable: Any) -> Any:

@@ -21,6 +21,7 @@ __all__ = [
     "adapt_tree",
     "default_items",
     "device_of",
+    "is_in_graph",
     "replace",
     "static_shape",
     "tensorflow",
@@ -86,6 +87,18 @@ def default_items(*, has_others: bool) -> list[Any]:
         "When eager execution is enabled, `var_list` must specify a list or dict of variables to "
         "save: TensorFlow keeps no collection of them; pass model.variables, or a dict"
     )
+
+
+def is_in_graph(value: Any) -> bool:
+    """Whether this is a variable of a graph, slices of one, or a name while a graph is in use."""
+    tf = tensorflow()
+    if isinstance(value, str):
+        return not tf.compat.v1.executing_eagerly()
+    if isinstance(value, list | tuple):
+        return any(is_in_graph(x) for x in value if not isinstance(x, str))
+    if _is(value, "tensorflow.python.ops.variables", "PartitionedVariable"):
+        return True
+    return isinstance(value, tf.Variable) and not hasattr(getattr(value, "handle", None), "numpy")
 
 
 def static_shape(shape: Any) -> StaticShape:
