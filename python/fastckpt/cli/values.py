@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastckpt.cli.text import safe
+from fastckpt.tools.stats import array_numbers
 
 __all__ = ["json_values", "statistics", "values_text"]
 
@@ -48,26 +49,18 @@ def statistics(array: Array, tf_dtype: str) -> dict[str, Any] | None:
         ``min``, ``max`` and ``mean`` of the finite elements, None where there is none; how many
         are ``zero``, ``nan`` and ``inf``.
     """
-    wide = _wide_type(tf_dtype)
-    if wide is None:
+    numbers = array_numbers(array, tf_dtype)
+    if numbers is None:
         return None
-    found: dict[str, Any] = {"min": None, "max": None, "mean": None, "zero": 0, "nan": 0, "inf": 0}
-    sums = []
-    count = 0
-    flat = array.reshape(-1)
-    for start in range(0, flat.size, _CHUNK):
-        chunk = flat[start : start + _CHUNK].astype(wide)
-        finite = chunk[np.isfinite(chunk)]
-        found["nan"] += int(np.isnan(chunk).sum())
-        found["inf"] += int(np.isinf(chunk).sum())
-        found["zero"] += chunk.size - int(np.count_nonzero(chunk))
-        if finite.size:
-            count += finite.size
-            sums.append(float(finite.sum(dtype=np.float64)))
-            _widen(found, finite.min().item(), finite.max().item())
-    if count:
-        found["mean"] = _finite(math.fsum(sums) / count)
-    return found
+    mean = numbers.mean
+    return {
+        "min": numbers.min,
+        "max": numbers.max,
+        "mean": mean if mean is not None and math.isfinite(mean) else None,
+        "zero": numbers.zeros,
+        "nan": numbers.nans,
+        "inf": numbers.infs,
+    }
 
 
 def json_values(array: Array, tf_dtype: str) -> Any:
@@ -85,15 +78,6 @@ def _readable(array: Array) -> Array:
     if array.dtype.kind != "V" or array.size > _CHUNK:
         return array
     return array.astype(np.float32 if "float" in array.dtype.name else np.int8)
-
-
-def _widen(found: dict[str, Any], low: float, high: float) -> None:
-    found["min"] = low if found["min"] is None else min(found["min"], low)
-    found["max"] = high if found["max"] is None else max(found["max"], high)
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
 
 
 def _wide_type(tf_dtype: str) -> type[np.generic] | None:

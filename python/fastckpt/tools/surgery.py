@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastckpt.checkpoint.inputs import check_name
+from fastckpt.checkpoint.listing import list_rows
 from fastckpt.checkpoint.opening import open_checkpoint
 from fastckpt.checkpoint.reader import Checkpoint
 from fastckpt.errors import InvalidArgumentError
@@ -266,8 +267,8 @@ def _graph(
         raise InvalidArgumentError(
             f"{checkpoint.prefix!r} was saved by tf.train.Checkpoint, and {what}; "
             "TensorFlow would not find them. Say what shall become of the graph with "
-            "object_graph=: 'update' lets it follow, 'drop' leaves it out (a checkpoint that is "
-            "restored by names), 'keep' leaves it as it is",
+            "object_graph= (--object-graph): 'update' lets it follow, 'drop' leaves it out (a "
+            "checkpoint that is restored by names), 'keep' leaves it as it is",
             path=checkpoint.prefix,
             key=OBJECT_GRAPH,
         )
@@ -283,7 +284,7 @@ def _describe(
         source=checkpoint.prefix,
         destination=path,
         tensors=len(wanted),
-        nbytes=sum(checkpoint.tensor(name).nbytes for name in wanted),
+        nbytes=sum(row.nbytes for row in list_rows(checkpoint) if row.name in wanted),
         renamed=renamed,
         dropped=dropped,
         notes=(*notes, *(_meta_note(checkpoint, path) if renamed or dropped else ())),

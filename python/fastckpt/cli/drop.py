@@ -1,0 +1,25 @@
+"""``fastckpt drop``: a checkpoint without some of its tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from fastckpt.cli.surgery import operate, surgery_options
+from fastckpt.tools.surgery import drop
+
+
+@click.command()
+@click.argument("source", metavar="SRC")
+@click.argument("patterns", nargs=-1, required=True, metavar="PATTERN...")
+@surgery_options
+def command(source: str, patterns: tuple[str, ...], **options: Any) -> None:
+    """Write a checkpoint anew without some tensors.
+
+    A PATTERN is a name, a scope (everything below it), or has * and ? in it, which match slashes
+    too. The result replaces what is at DST at one stroke, when it is complete.
+
+    Without optimizer slots: fastckpt drop SRC '*/Adam' '*/Adam_1' 'beta?_power' -o DST
+    """
+    operate("drop", drop, source, list(patterns), **options)
