@@ -180,7 +180,7 @@ def _parse_text(data: bytes, message: Any, path: str) -> None:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise file_errors.not_parsed(data, message, path, f"byte {error.start}") from None
+        raise file_errors.not_parsed(data, message, path, f"byte {error.start} is not UTF-8") from None
     try:
         # Merge, as TensorFlow does: a scalar may be repeated, and the last one counts.
         text_format.Merge(text, message)
