@@ -13,6 +13,7 @@ from fastckpt.errors import (
     InvalidArgumentError,
     LimitExceededError,
 )
+from fastckpt.graph import Graph
 from fastckpt.protos import message_class
 
 GRAPH_TEXT = """
@@ -31,6 +32,9 @@ versions { producer: 22 }
 WRONG, BROKEN, LIMIT = InvalidArgumentError, DataLossError, LimitExceededError
 
 
+FLOAT = 'attr { key: "T" value { type: DT_FLOAT } }'
+
+
 class Broken(NamedTuple):
     """A file that is no MetaGraphDef, and what the error says of it."""
 
@@ -41,6 +45,33 @@ class Broken(NamedTuple):
 
 def graph(text: str = GRAPH_TEXT) -> Any:
     return text_format.Parse(text, message_class("GraphDef")())
+
+
+# Nodes in text form, whose values are of type float.
+def node(name: str, op: str, *inputs: str, extra: str = "") -> str:
+    texts = " ".join(f'input: "{x}"' for x in inputs)
+    return f'node {{ name: "{name}" op: "{op}" {texts} {extra} }}'
+
+
+def identity(name: str, *inputs: str, extra: str = "") -> str:
+    return node(name, "Identity", *inputs, extra=FLOAT + extra)
+
+
+def placeholder(name: str) -> str:
+    return node(name, "Placeholder", extra='attr { key: "dtype" value { type: DT_FLOAT } }')
+
+
+def place(device: str = "", *beside: str) -> str:
+    """The device of a node, and the nodes it is to be placed beside."""
+    names = " ".join(f's: "loc:@{x}"' for x in beside)
+    return f'device: "{device}"' + (
+        f'attr {{ key: "_class" value {{ list {{ {names} }} }} }}' if beside else ""
+    )
+
+
+def make_graph(*texts: str, **options: Any) -> Graph:
+    """A Graph of nodes in text form."""
+    return Graph(graph("\n".join(texts)), **options)
 
 
 def meta_graph(graph_def: Any = None) -> Any:

@@ -35,6 +35,9 @@ _CALLS = {
 _OPEN = "it belongs to a checkpoint: open that with fastckpt.open({prefix!r})"
 _WITH_META = "; its meta graph is {meta!r}"
 
+# Fields that are looked through for the place where a file was cut off.
+_MAX_FIELDS = 1 << 17
+
 # Endings that graphs usually have.
 _ENDINGS = (".meta", ".pb", ".pbtxt")
 
@@ -188,12 +191,13 @@ def _damage(data: bytes, message: Any, reason: str) -> str:
 
 def _missing_bytes(data: bytes) -> int | None:
     """How far the last field reaches past the end; None where the fields fail otherwise."""
-    at = 0
+    at = fields = 0
     while at < len(data):
-        field = _length_field(data, at)
-        if field is None:
+        end = _length_field(data, at)
+        fields += 1
+        if end is None or fields > _MAX_FIELDS:
             return None
-        at = field
+        at = end
     return (at - len(data)) or None
 
 

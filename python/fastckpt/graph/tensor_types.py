@@ -37,7 +37,7 @@ class TensorDType(DType):
     __slots__ = ("_offset",)
 
     def __init__(self, number: int) -> None:
-        self._offset = REF if number > REF else 0
+        self._offset = REF if REF < number < 2 * REF else 0
         super().__init__(number - self._offset)
 
     @property
