@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,6 +56,24 @@ def build_case(name: str, directory: Path) -> Case:
         fetches = [f"{x}:0" for x in outputs]
         results = session.run(fetches, {f"{x}:0": value for x, value in feeds.items()})
     return Case(prefix, graph_def, outputs, feeds, frozen, results)
+
+
+def call_freeze_graph(function: Any, **arguments: Any) -> Any:
+    """Call freeze_graph, TensorFlow's or ours, in a graph of its own."""
+    given = {
+        "input_graph": "",
+        "input_saver": "",
+        "input_binary": True,
+        "input_checkpoint": None,
+        "restore_op_name": "",
+        "filename_tensor_name": "",
+        "output_graph": "",
+        "clear_devices": True,
+        "initializer_nodes": "",
+        **arguments,
+    }
+    with tf.Graph().as_default(), contextlib.redirect_stdout(io.StringIO()):
+        return function(**given)
 
 
 def run_frozen(message: Any, outputs: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -190,6 +209,14 @@ def partitioned_embedding(use_resource: bool) -> Callable[[], Built]:
     return build
 
 
+def joined() -> Built:
+    """A partitioned variable read as a whole, by an operation of its name."""
+    x = placeholder("x", [4, 3])
+    table = variable("table", [4, 3], False, partitioner=v1.fixed_size_partitioner(2))
+    tf.add(x, table, name="y")
+    return {"x": floats(4, 3)}, ["y"], None
+
+
 def lstm(is_functional: bool, use_resource: bool) -> Callable[[], Built]:
     def build() -> Built:
         with functional_control_flow(is_on=is_functional):
@@ -311,6 +338,7 @@ MODELS: dict[str, Callable[[], Built]] = {
     "embedding_resource": embedding(True),
     "partitioned_ref": partitioned_embedding(False),
     "partitioned_resource": partitioned_embedding(True),
+    "partitioned_joined": joined,
     "lstm_old_ref": lstm(False, False),
     "lstm_old_resource": lstm(False, True),
     "lstm_functional_ref": lstm(True, False),

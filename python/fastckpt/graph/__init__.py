@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fastckpt.graph.exporting import export_meta_graph
     from fastckpt.graph.files import parse_message, read_message, write_message
+    from fastckpt.graph.freeze_tool import freeze_graph
+    from fastckpt.graph.freezing import convert_variables_to_constants, freeze
     from fastckpt.graph.graph import Graph, Operation, Tensor
+    from fastckpt.graph.graph_def import clear_devices, strip_default_attrs, write_graph
     from fastckpt.graph.graph_items import GraphVariable, SaveSliceInfo
     from fastckpt.graph.imported_graph import ImportedGraph
     from fastckpt.graph.importing import import_meta_graph
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from fastckpt.graph.objects_saving import object_tensors, save_objects
     from fastckpt.graph.objects_state import ObjectState
     from fastckpt.graph.saved_model import SavedModel
+    from fastckpt.graph.sub_graphs import extract_sub_graph, remove_training_nodes
     from fastckpt.graph.tensor_types import TensorDType, TensorShape
     from fastckpt.graph.tensor_values import make_ndarray, make_tensor_proto
 
@@ -48,7 +52,12 @@ __all__ = [
     "VariableSpec",
     "build_meta_graph",
     "checkpoint_key",
+    "clear_devices",
+    "convert_variables_to_constants",
     "export_meta_graph",
+    "extract_sub_graph",
+    "freeze",
+    "freeze_graph",
     "friendly_name",
     "import_meta_graph",
     "load_objects",
@@ -60,12 +69,21 @@ __all__ = [
     "object_tensors",
     "parse_message",
     "read_message",
+    "remove_training_nodes",
     "save_objects",
+    "strip_default_attrs",
+    "write_graph",
     "write_message",
 ]
 
 # Where each name is; packages of this room add their lines.
 _LAZY = {
+    **dict.fromkeys(
+        ("clear_devices", "strip_default_attrs", "write_graph"), "fastckpt.graph.graph_def"
+    ),
+    **dict.fromkeys(("extract_sub_graph", "remove_training_nodes"), "fastckpt.graph.sub_graphs"),
+    "freeze_graph": "fastckpt.graph.freeze_tool",
+    **dict.fromkeys(("convert_variables_to_constants", "freeze"), "fastckpt.graph.freezing"),
     **dict.fromkeys(("SavedModel",), "fastckpt.graph.saved_model"),
     **dict.fromkeys(("Graph", "Operation", "Tensor"), "fastckpt.graph.graph"),
     **dict.fromkeys(("GraphKeys",), "fastckpt.graph.keys"),

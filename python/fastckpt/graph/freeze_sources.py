@@ -10,14 +10,23 @@ from fastckpt.errors import CheckpointError, InvalidArgumentError
 from fastckpt.graph.edges import source_of
 from fastckpt.graph.exporting import as_meta_graph_def
 from fastckpt.graph.files import parse_message, read_message
+from fastckpt.graph.initial_values import StartedValues, initial_values
 from fastckpt.graph.restoring import declared_slices, restored_variables
+from fastckpt.graph.saved_model_reading import find_model, init_op
 from fastckpt.graph.sources import as_graph_def, as_message, message_name
 from fastckpt.graph.tensorflow_errors import WrongTypeError
-from fastckpt.graph.variable_values import Ways
+from fastckpt.graph.variable_values import ValueSource, Ways, value_source
 from fastckpt.names import strip_suffix
 from fastckpt.storage import local
 
-__all__ = ["Model", "NoMetaGraphError", "chosen_meta_graph", "load_model", "split_names"]
+__all__ = [
+    "Model",
+    "NoMetaGraphError",
+    "chosen_meta_graph",
+    "load_model",
+    "split_names",
+    "with_init_op",
+]
 
 _SERVING = "serve"
 _DEFAULT_SIGNATURE = "serving_default"
@@ -47,17 +56,16 @@ class Model(NamedTuple):
     meta_graph: Any
     checkpoint: Any
 
-    def values(self) -> Any:
-        """Where the values are; InvalidArgumentError where nobody said."""
+    def source(self) -> ValueSource:
+        """Where the values of the variables are; InvalidArgumentError where nobody said."""
         if self.checkpoint is None:
             raise InvalidArgumentError(
                 "the graph has variables, and no checkpoint was given for their values; pass its "
                 "prefix"
             )
-        return self.checkpoint
+        return with_init_op(self.meta_graph, value_source(self.checkpoint, self._ways()))
 
-    def ways(self) -> Ways:
-        """What the graph says about where its variables are stored, the most exact first."""
+    def _ways(self) -> Ways:
         meta_graph = self.meta_graph
         if meta_graph is None:
             return [restored_variables(self.graph_def)]
@@ -85,6 +93,18 @@ class Model(NamedTuple):
         return [info.name for info in signatures[chosen].outputs.values()]
 
 
+def with_init_op(meta_graph: Any, source: ValueSource) -> ValueSource:
+    """Give a source that also has what loading a SavedModel assigns, such as zeros to metrics."""
+    operation = None if meta_graph is None else init_op(meta_graph)
+    if operation is None:
+        return source
+    try:
+        started = initial_values(meta_graph.graph_def, [source_of(operation)])
+    except InvalidArgumentError:
+        return source
+    return StartedValues(started, source, is_first=False)
+
+
 def load_model(source: Any, checkpoint: Any = None, tags: Any = None) -> Model:
     """Open what is to be frozen; see :func:`fastckpt.graph.freeze`."""
     if isinstance(source, str | os.PathLike):
@@ -99,7 +119,9 @@ def load_model(source: Any, checkpoint: Any = None, tags: Any = None) -> Model:
         return load_model(chosen_meta_graph(source.meta_graphs, tags), default)
     meta_graph = as_meta_graph_def(source)
     if meta_graph is not None:
-        return _from_message(meta_graph, checkpoint, tags)
+        # What was restored has its values.
+        has_values = checkpoint is None and getattr(source, "checkpoint", None) is not None
+        return _from_message(meta_graph, source if has_values else checkpoint, tags)
     raise WrongTypeError(
         "meta_graph must be a meta graph, a SavedModel or a graph, the bytes or the path of one, "
         f"but got type {type(source).__name__}"
@@ -164,23 +186,14 @@ def _names_in(names: Any) -> Iterator[str]:
 
 def _from_path(path: str, checkpoint: Any, tags: Any) -> Model:
     if local.is_directory(path):
-        model = _saved_model(path)
-        values = path if checkpoint is None else checkpoint
-        return _from_message(model, values, tags)
+        directory, model = find_model(path)
+        return _from_message(model, directory if checkpoint is None else checkpoint, tags)
     if not os.path.exists(path) and os.path.exists(f"{path}.meta"):
         path = f"{path}.meta"
     prefix, kind = strip_suffix(path)
     values = prefix if checkpoint is None and kind == "meta" else checkpoint
     message = _first_that_parses(lambda kind: read_message(path, kind))
     return _from_message(message, values, tags)
-
-
-def _saved_model(directory: str) -> Any:
-    names = ("saved_model.pb", "saved_model.pbtxt")
-    paths = [os.path.join(directory, name) for name in names]
-    path = next((x for x in paths if os.path.exists(x)), None)
-    # Of a directory that is no SavedModel, the reader of files says what it is.
-    return read_message(directory if path is None else path, "SavedModel")
 
 
 def _from_message(message: Any, checkpoint: Any, tags: Any) -> Model:

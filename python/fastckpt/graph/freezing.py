@@ -86,12 +86,8 @@ def freeze(
     """
     model = load_model(meta_graph, checkpoint, tags)
     names = model.output_names(outputs)
-
-    def source() -> ValueSource:
-        return value_source(model.values(), model.ways())
-
     chosen = Chosen(variable_names_allowlist, variable_names_denylist)
-    result, ends = freeze_nodes(model.graph_def, names, source, chosen, is_exact=False)
+    result, ends = freeze_nodes(model.graph_def, names, model.source, chosen, is_exact=False)
     _check_ends(ends)
     if clear_devices:
         for node in result.node:

@@ -16,7 +16,13 @@ from fastckpt.graph.tensor_values import make_ndarray
 from fastckpt.graph.tensorflow_errors import WrongTypeError
 from fastckpt.protos import message_class
 
-__all__ = ["NoMessageError", "clear_devices", "strip_default_attrs", "write_graph"]
+__all__ = [
+    "NoMessageError",
+    "clear_devices",
+    "fill_default_attrs",
+    "strip_default_attrs",
+    "write_graph",
+]
 
 
 class NoMessageError(WrongTypeError, AttributeError):
@@ -120,6 +126,20 @@ def strip_default_attrs(graph_def: Any) -> Any:
         if op_def is not None:
             _strip(node, op_def)
     return result
+
+
+def fill_default_attrs(graph_def: Any) -> None:
+    """Write out, in place, what operations say of attributes that their nodes leave out.
+
+    TensorFlow does so with every GraphDef that it imports; nodes of functions are left alone.
+    """
+    for node in graph_def.node:
+        op_def = find_op(node.op)
+        for attr in () if op_def is None else op_def.attr:
+            if not attr.HasField("default_value"):
+                continue
+            if attr.name not in node.attr or node.attr[attr.name].WhichOneof("value") is None:
+                node.attr[attr.name].CopyFrom(attr.default_value)
 
 
 def _message_of(source: Any) -> Any:

@@ -58,9 +58,10 @@ def value_source(values: Any, ways: Ways) -> ValueSource:
 
     Parameters
     ----------
-    values : Checkpoint, str, bytes, PathLike, mapping or session
+    values : Checkpoint, str, bytes, PathLike, mapping, ImportedGraph or session
         An open checkpoint, or what :func:`fastckpt.open` takes; arrays by the names of variables
-        or their keys; an object with ``run``, such as a session of TensorFlow.
+        or their keys; a graph that was restored; an object with ``run``, such as a session of
+        TensorFlow.
     ways : sequence of mapping
         What the graph says about where its variables are stored, the most exact first; see
         :func:`fastckpt.graph.restoring.restored_variables`. The names of variables come last.
@@ -76,6 +77,8 @@ def value_source(values: Any, ways: Ways) -> ValueSource:
         if isinstance(values, Checkpoint):
             return _StoredValues(values, ways)
         return _GivenValues(values, ways)
+    if callable(getattr(values, "value", None)):
+        return _RestoredValues(values)
     if callable(getattr(values, "run", None)):
         return _SessionValues(values)
     raise WrongTypeError(
@@ -129,6 +132,16 @@ class _GivenValues:
         for name in _names_of(node):
             yield from (name, f"{name}:0")
         yield from (way[node.name].key for way in self._ways if node.name in way)
+
+
+class _RestoredValues:
+    """The variables of a graph that was restored."""
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+
+    def bind(self, node: Any) -> Bound:
+        return Bound(node.name, 0, lambda: _as_array(node, self._graph.value(node.name)))
 
 
 class _SessionValues:
