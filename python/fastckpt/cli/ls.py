@@ -38,6 +38,7 @@ _CHUNK_ROWS = 1000
 @click.argument("path")
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
 @click.option("--tree", is_flag=True, help="Draw the scopes of the names, with subtotals.")
+@click.option("--objects", is_flag=True, help="Draw the objects of tf.train.Checkpoint.")
 @click.option(
     "--sort",
     "order",
@@ -53,6 +54,7 @@ def command(
     patterns: tuple[str, ...],
     *,
     tree: bool,
+    objects: bool,
     order: str,
     is_long: bool,
     as_json: bool,
@@ -66,7 +68,14 @@ def command(
     """
     if tree and (as_json or is_long or order != "name"):
         raise click.UsageError("--tree goes with none of --json, --long and --sort")
+    if objects and (tree or patterns or as_json or is_long or order != "name"):
+        raise click.UsageError("--objects goes with no pattern and no other option")
     with fastckpt.open(path, on_damage="skip") as checkpoint:
+        if objects:
+            from fastckpt.cli.objects import print_objects
+
+            print_objects(checkpoint)
+            return failures.OK
         listing = _Listing(checkpoint, patterns, order)
         if as_json:
             listing.print_json()

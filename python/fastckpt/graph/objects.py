@@ -64,7 +64,7 @@ def object_graph(checkpoint: Checkpoint | str | os.PathLike[str]) -> ObjectGraph
     DataLossError
         The graph is damaged.
     LimitExceededError
-        The graph takes more than 256 MiB.
+        The graph takes more than 64 MiB.
 
     Notes
     -----
@@ -148,7 +148,7 @@ class ObjectGraph(Objects):
         return {
             (self.name(number), slot_name): slots
             for number in self._roles.optimizers
-            for slot_name, slots in self._slots_of(number).items()
+            for slot_name, slots in self._slots_by_number[number].items()
         }
 
     @functools.cached_property
@@ -162,7 +162,7 @@ class ObjectGraph(Objects):
         for number in self._roles.optimizers:
             name = self.name(number)
             state = self._handles(self._value_keys(self._roles.state[number]))
-            found[name] = Optimizer(name, self._slots_of(number), state)
+            found[name] = Optimizer(name, self._slots_by_number[number], state)
         return found
 
     @functools.cached_property
@@ -284,6 +284,10 @@ class ObjectGraph(Objects):
                 name = key
             handles[name] = self.checkpoint.tensor(key)
         return handles
+
+    @functools.cached_property
+    def _slots_by_number(self) -> dict[int, dict[str, dict[str, StoredTensor]]]:
+        return {number: self._slots_of(number) for number in self._roles.optimizers}
 
     def _slots_of(self, optimizer: int) -> dict[str, dict[str, StoredTensor]]:
         found: dict[str, dict[str, StoredTensor]] = {}

@@ -13,11 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
-from fastckpt.errors import InvalidArgumentError
+from fastckpt.errors import InvalidArgumentError, LimitExceededError
 from fastckpt.graph.objects_names import VALUE, friendly_path
 from fastckpt.graph.objects_state import ObjectState
 
-__all__ = ["Draft", "build"]
+__all__ = ["Draft", "build", "check_text"]
+
+# Keys spell every step: values at every level take memory that grows with the square of the depth.
+_MAX_STEPS = 10_000
 
 # What two places hold are two variables, although Python may keep one object for both.
 _VALUES = (bool, int, float, complex, str, bytes, np.generic)
@@ -57,9 +60,20 @@ class Draft:
         return len(self.ways) - 1
 
     def path(self, number: int) -> tuple[str, ...]:
-        """Spell the shortest way to an object."""
-        steps = []
+        """Spell the shortest way to an object.
+
+        Raises
+        ------
+        LimitExceededError
+            It has more than 10 000 steps.
+        """
+        steps: list[str] = []
         while number:
+            if len(steps) == _MAX_STEPS:
+                raise LimitExceededError(
+                    f"objects are nested more than {_MAX_STEPS} deep, and each level is part of "
+                    "the key of what lies below it; store them side by side"
+                )
             number, name = self.ways[number]
             steps.append(name)
         return tuple(reversed(steps))
@@ -108,7 +122,7 @@ class _Builder:
     def build(self, objects: Mapping[str, Any], save_counter: int | None) -> Draft:
         root = self._draft.add(-1, "")
         if isinstance(objects, ObjectState):
-            self._draft.attributes[root] = objects.attributes
+            self._draft.attributes[root] = _attributes(objects)
             self._numbers["is", id(objects)] = root
         self._reach(root, objects, self._root_steps(objects, save_counter))
         while self._waiting:
@@ -117,7 +131,7 @@ class _Builder:
         return self._draft
 
     def _root_steps(self, objects: Mapping[str, Any], counter: int | None) -> list[_Step]:
-        steps = list(_children(objects, ""))
+        steps = list(self._children(0, objects))
         if not isinstance(objects, ObjectState):
             # TensorFlow makes the counter when it first saves or restores, after all else.
             steps.sort(key=lambda step: (step.name == "save_counter", step.name))
@@ -141,7 +155,7 @@ class _Builder:
     def _settle(self, number: int, value: Any) -> None:
         """Store a value with its object, or have it looked into later."""
         if isinstance(value, ObjectState):
-            self._draft.attributes[number] = value.attributes
+            self._draft.attributes[number] = _attributes(value)
         if isinstance(value, Mapping | list | tuple):
             self._waiting.append((number, value))
         else:
@@ -150,20 +164,26 @@ class _Builder:
     def _steps_of(self, number: int, value: Any) -> list[_Step]:
         steps = self._steps.get(id(value))
         if steps is None:
-            where = friendly_path(self._draft.path(number))
-            steps = self._steps[id(value)] = list(_children(value, where))
+            steps = self._steps[id(value)] = list(self._children(number, value))
         return steps
 
+    def _children(self, number: int, container: Any) -> Iterator[_Step]:
+        """List the children of a container; None is no object, and neither is an empty tuple."""
+        for name, position, value in _named(container):
+            if value is None or (isinstance(value, tuple) and not value):
+                continue
+            if not isinstance(name, str) or not name.isascii():
+                _check_name(name, self._draft.path(number))
+            yield _Step(name, position, value)
 
-def _children(container: Any, where: str) -> Iterator[_Step]:
-    """List the children of a container; None is no object, and neither is an empty tuple."""
-    for name, position, value in _named(container):
-        if value is None or (isinstance(value, tuple) and not value):
-            continue
-        yield _Step(_checked(name, where), position, value)
+
+def _attributes(state: ObjectState) -> dict[str, Any]:
+    for name in state.attributes:
+        check_text(name, "the name of an attribute")
+    return state.attributes
 
 
-def _named(container: Any) -> Iterator[tuple[object, object, Any]]:
+def _named(container: Any) -> Iterator[tuple[Any, object, Any]]:
     if isinstance(container, Mapping):
         for name, value in container.items():
             yield name, name, value
@@ -174,21 +194,21 @@ def _named(container: Any) -> Iterator[tuple[object, object, Any]]:
         yield str(index), index, value
 
 
-def _checked(name: object, where: str) -> str:
-    place = f"in {where!r}" if where else "at the top"
-    if not isinstance(name, str):
-        raise WrongTypeError(
-            f"names of objects must be str, not {type(name).__name__} ({name!r} {place}); "
-            "use str(name), or a list for numbers from 0 on",
-            key=where,
-        )
+def check_text(text: object, what: str) -> None:
+    """Raise InvalidArgumentError unless `text`, which is `what`, is a str that has UTF-8."""
+    if not isinstance(text, str):
+        raise WrongTypeError(f"{what} must be str, not {type(text).__name__}: {text!r}")
     try:
-        name.encode()
+        text.encode()
     except UnicodeEncodeError as error:
         raise InvalidArgumentError(
-            f"the name {name!r} {place} is not valid Unicode: it holds a lone surrogate", key=name
+            f"{what} is not valid Unicode, it holds a lone surrogate: {text!r}", key=text
         ) from error
-    return name
+
+
+def _check_name(name: object, path: tuple[str, ...]) -> None:
+    where = f"in {friendly_path(path)!r}" if path else "at the top"
+    check_text(name, f"the name of an object {where} (lists give numbers from 0 on)")
 
 
 def _identity(container: object, step: _Step) -> tuple[object, ...]:

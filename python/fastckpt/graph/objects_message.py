@@ -21,8 +21,8 @@ __all__ = ["OBJECT_GRAPH_KEY", "Edges", "NoObjectGraphError", "read_edges", "rea
 # The key of the tensor; every checkpoint of tf.train.Checkpoint has it.
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
-# The largest graphs of real models take some MiB. A parsed one takes up to 40 times its size.
-MAX_BYTES = 256 << 20
+# The largest graphs of real models take some MiB. In memory one takes up to a hundred times that.
+MAX_BYTES = 64 << 20
 
 # Of each object, its children: local name and number.
 Edges = Sequence[Sequence[tuple[str, int]]]
@@ -47,7 +47,7 @@ def read_message(checkpoint: Checkpoint) -> Any:
     DataLossError
         It is damaged, or no such message.
     LimitExceededError
-        It takes more than 256 MiB.
+        It takes more than 64 MiB.
     """
     prefix = checkpoint.prefix
     if OBJECT_GRAPH_KEY not in checkpoint:

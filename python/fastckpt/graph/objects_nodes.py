@@ -135,10 +135,10 @@ class Objects:
     def name(self, number: int) -> str:
         """Give the friendly name of an object: the shortest way to it, empty for the root.
 
-        Where there is none, or it has more than 64 steps, the name follows the key of its value,
-        or else the number: ``#7``.
+        For weights it is the shortest that leads through no optimizer. Where there is none, or it
+        has more than 64 steps, the name follows the key of the value, or else the number: ``#7``.
         """
-        return self._name_by(self._ways, range(len(self))[number])
+        return self._name_by(self._homes, range(len(self))[number])
 
     def aliases(self, name: str) -> list[str]:
         """List the friendly names of an object, one for each reference to it.
@@ -181,8 +181,8 @@ class Objects:
         ------
         str
             An object: its local name, and dtype and shape where it is a variable. A slot variable
-            stands below its variable. An object with several parents is drawn below the one on
-            the shortest way, and named elsewhere.
+            stands below its variable. An object with several parents is drawn where :meth:`name`
+            has it, and named elsewhere.
         """
         from fastckpt.graph.objects_tree import draw
 
@@ -193,9 +193,9 @@ class Objects:
         """The numbers of the optimizers."""
         return self._roles.optimizers
 
-    def is_shortest_way(self, parent: int, name: str, child: int) -> bool:
-        """Whether the shortest way to `child` ends with this step."""
-        return self._ways.get(child) == (parent, name)
+    def is_home(self, parent: int, name: str, child: int) -> bool:
+        """Whether the way that names `child` ends with this step."""
+        return self._homes.get(child) == (parent, name)
 
     @property
     def reachable_numbers(self) -> list[int]:
@@ -214,6 +214,11 @@ class Objects:
     @functools.cached_property
     def _ways(self) -> roles.Ways:
         return roles.shortest_ways(self._edges)
+
+    @functools.cached_property
+    def _homes(self) -> roles.Ways:
+        ways = self._roles.weight_ways
+        return {**self._ways, **{number: ways[number] for number in self._roles.weights}}
 
     @functools.cached_property
     def _roles(self) -> roles.Roles:

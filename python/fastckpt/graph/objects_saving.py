@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from fastckpt import protos
@@ -13,7 +13,7 @@ from fastckpt.checkpoint.options import WriteBackend, check_integer
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
 from fastckpt.checkpoint.writer import save
 from fastckpt.errors import InvalidArgumentError
-from fastckpt.graph.objects_building import Draft, build
+from fastckpt.graph.objects_building import Draft, build, check_text
 from fastckpt.graph.objects_message import OBJECT_GRAPH_KEY
 from fastckpt.graph.objects_names import VALUE, Place, friendly_path, parse_name
 from fastckpt.graph.objects_roles import with_owners
@@ -83,6 +83,8 @@ def save_objects(
     InvalidArgumentError
         A name that is no str, a value that is no array, two objects of one key, a slot for what
         is not there; nothing was written.
+    LimitExceededError
+        Variables more than 10 000 levels deep.
     CheckpointError
         As :func:`fastckpt.save`.
 
@@ -186,7 +188,11 @@ class _FullNames:
     """Names of variables for TensorFlow's Saver: those that were asked for, else the path."""
 
     def __init__(self, draft: Draft, wanted: Mapping[str, str]) -> None:
-        self._wanted = {parse_name(name).key: full for name, full in wanted.items()}
+        self._wanted = {}
+        for name, full_name in wanted.items():
+            check_text(name, "a key of full_names")
+            check_text(full_name, f"full_names[{name!r}]")
+            self._wanted[parse_name(name).key] = full_name
         self._unused = dict(zip(self._wanted, wanted, strict=False))
         self._draft = draft
 
@@ -252,7 +258,7 @@ def _prepare(place: Place, value: Any) -> Input:
 def _find_slots(draft: Draft, slots: Slots) -> list[_SlotVariable]:
     """Find optimizers and variables, in TensorFlow's order of slot variables."""
     found: dict[int, list[_SlotVariable]] = {}
-    for (optimizer_name, slot_name), values in slots.items():
+    for (optimizer_name, slot_name), values in _checked(slots):
         optimizer = _find(draft, optimizer_name, "optimizer")
         of_slot = {}
         for name, value in values.items():
@@ -261,6 +267,21 @@ def _find_slots(draft: Draft, slots: Slots) -> list[_SlotVariable]:
             of_slot[variable] = _SlotVariable(optimizer, variable, place, value)
         found.setdefault(optimizer, []).extend(of_slot[x] for x in sorted(of_slot))
     return [x for optimizer in sorted(found) for x in found[optimizer]]
+
+
+def _checked(slots: Any) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
+    well_formed = isinstance(slots, Mapping) and all(
+        isinstance(x, tuple) and len(x) == 2 and isinstance(of, Mapping) for x, of in slots.items()
+    )
+    if not well_formed:
+        raise WrongTypeError(
+            "slots must map (optimizer, slot name) to a mapping of variables to arrays, as in "
+            "{('opt', 'momentum'): {'model.w': array}}"
+        )
+    for names, values in slots.items():
+        for name in (*names, *values):
+            check_text(name, "a name in slots")
+        yield names, values
 
 
 def _find(draft: Draft, name: str, what: str) -> int:

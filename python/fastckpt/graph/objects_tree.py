@@ -104,7 +104,7 @@ def _hung(below: list[Item], parent: _Waiting) -> list[_Waiting]:
 def _children(graph: Objects, number: int) -> Iterator[Item]:
     for name, child in graph.node(number).children.items():
         label = friendly_path([name])
-        if graph.is_shortest_way(number, name, child):
+        if graph.is_home(number, name, child):
             yield Item("", label, child)
         else:
             yield Item("", label, child, graph.name(child) or "(root)")
