@@ -7,25 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from fastckpt.errors import InvalidArgumentError
+from fastckpt.graph.keys import VARIABLE_COLLECTIONS, GraphKeys
 from fastckpt.protos import message_class
 
 __all__ = ["below_scope", "without_other_savers"]
 
-# Collections whose items are VariableDefs.
-_VARIABLES = frozenset(
-    {
-        "global_step",
-        "local_variables",
-        "metric_variables",
-        "model_variables",
-        "moving_average_variables",
-        "trainable_variables",
-        "variables",
-    }
-)
 _VARIABLE_NAMES = ("variable_name", "initializer_name", "snapshot_name", "initial_value_name")
 
-_SAVERS = "savers"
 _SAVER_OPS = frozenset(
     {
         "LegacyRestore", "LegacyRestoreSlice", "LegacySave", "LegacySaveSlice", "Restore",
@@ -55,9 +43,9 @@ def without_other_savers(meta_graph: Any) -> None:
         return
     _filter_nodes(meta_graph.graph_def, lambda name: not name.startswith(dropped))
     _filter_collections(meta_graph, lambda name: not name.startswith(dropped))
-    if _SAVERS in meta_graph.collection_def and meta_graph.HasField("saver_def"):
+    if GraphKeys.SAVERS in meta_graph.collection_def and meta_graph.HasField("saver_def"):
         only = saver_def.SerializeToString(deterministic=True)
-        meta_graph.collection_def[_SAVERS].bytes_list.value[:] = [only]
+        meta_graph.collection_def[GraphKeys.SAVERS].bytes_list.value[:] = [only]
 
 
 def below_scope(meta_graph: Any, scope: str) -> None:
@@ -106,7 +94,7 @@ def _filter_collections(meta_graph: Any, keep: Callable[[str], bool]) -> None:
     """Drop variables and nodes that are not kept, and collections that are empty then."""
     for key in list(meta_graph.collection_def):
         collection = meta_graph.collection_def[key]
-        if key in _VARIABLES and collection.bytes_list.value:
+        if key in VARIABLE_COLLECTIONS and collection.bytes_list.value:
             values = collection.bytes_list.value
             values[:] = [data for data in values if keep(_variable(data).variable_name)]
         elif collection.node_list.value:
@@ -145,7 +133,7 @@ def _move_node(node: Any, prefix: str, unbound: list[str]) -> None:
 def _move_collections(meta_graph: Any, prefix: str) -> None:
     _filter_collections(meta_graph, lambda name: name.startswith(prefix))
     for key, collection in meta_graph.collection_def.items():
-        if key in _VARIABLES:
+        if key in VARIABLE_COLLECTIONS:
             values = collection.bytes_list.value
             values[:] = [_moved_variable(data, prefix) for data in values]
         elif collection.node_list.value:

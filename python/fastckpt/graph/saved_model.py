@@ -66,8 +66,8 @@ class SavedModel:
         ------
         CheckpointNotFoundError
             No SavedModel there; the message says what is there instead. An OSError too.
-        UnsupportedError
-            A SavedModel in chunks (``saved_model.cpb``).
+        ChunkedModelError
+            A SavedModel in chunks (``saved_model.cpb``); an UnsupportedError and an OSError.
         InvalidArgumentError, DataLossError, LimitExceededError
             The file is something else, damaged, or too large.
         CheckpointIOError
@@ -85,7 +85,7 @@ class SavedModel:
         meta_graph: Any,
         checkpoint: Any = None,
         *,
-        tags: Tags = ("serve",),
+        tags: Tags | None = None,
         signatures: Mapping[str, Any] | None = None,
         assets: Mapping[str, str | os.PathLike[str]] | None = None,
         init_op: Any = None,
@@ -108,8 +108,9 @@ class SavedModel:
             Values of the variables: a path that :func:`fastckpt.open` takes, an open checkpoint,
             or arrays by key or by name of variable. By default those that belong to
             `meta_graph`, where it is a path or has been restored.
-        tags : str or iterable of str
-            Tags of the meta graph; in one str, commas stand between them.
+        tags : str or iterable of str, optional
+            Tags of the meta graph; in one str, commas stand between them. By default those that
+            it has, or ``serve``.
         signatures : mapping, optional
             Signatures to add or to replace, such as ``{"serving_default": {"inputs": {"x":
             "x:0"}, "outputs": {"y": "y:0"}}}``; dtypes and shapes come from the graph.

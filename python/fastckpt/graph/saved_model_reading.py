@@ -8,20 +8,26 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from fastckpt.errors import CheckpointError, CheckpointNotFoundError, UnsupportedError
+from fastckpt.errors import (
+    CheckpointError,
+    CheckpointIOError,
+    CheckpointNotFoundError,
+    DataLossError,
+    UnsupportedError,
+)
 from fastckpt.graph.files import read_message
 from fastckpt.graph.saved_model_signatures import INIT_OP
 from fastckpt.names import near_names
 from fastckpt.protos import message_class
 from fastckpt.storage import local
 
-__all__ = ["LEGACY_INIT_OP", "MAIN_OP", "asset_files", "find_model", "init_op", "read_fingerprint"]
+__all__ = ["ChunkedModelError", "asset_files", "find_model", "init_op", "read_fingerprint"]
 
 _log = logging.getLogger("fastckpt")
 
 # Collections of TensorFlow 1 that name the operation to run after loading.
-MAIN_OP = "saved_model_main_op"
-LEGACY_INIT_OP = "legacy_init_op"
+_MAIN_OP = "saved_model_main_op"
+_LEGACY_INIT_OP = "legacy_init_op"
 # A collection that listed assets before MetaGraphDefs had a field for them.
 _LEGACY_ASSETS = "saved_model_assets"
 
@@ -32,6 +38,10 @@ _CHUNKED = "saved_model.cpb"
 _MAX_DEPTH = 3
 _MAX_LOOKED_INTO = 200
 _MAX_NAMED = 3
+
+
+class ChunkedModelError(UnsupportedError, CheckpointIOError):
+    """A SavedModel whose graph is split into chunks."""
 
 
 def find_model(path: str | os.PathLike[str]) -> tuple[str, Any]:
@@ -52,7 +62,7 @@ def find_model(path: str | os.PathLike[str]) -> tuple[str, Any]:
     ------
     CheckpointNotFoundError
         No SavedModel there; the message says what is there instead.
-    UnsupportedError
+    ChunkedModelError
         A SavedModel in chunks.
     InvalidArgumentError, DataLossError, LimitExceededError, CheckpointIOError
         As :func:`fastckpt.graph.read_message` raises.
@@ -66,7 +76,7 @@ def find_model(path: str | os.PathLike[str]) -> tuple[str, Any]:
             if local.file_size(file) is not None:
                 return directory, read_message(file, "SavedModel")
         if local.file_size(os.path.join(directory, _CHUNKED)) is not None:
-            raise UnsupportedError(
+            raise ChunkedModelError(
                 f"the SavedModel {directory!r} is in chunks ({_CHUNKED}), which is not supported; "
                 "load it with TensorFlow and save it without experimental_image_format",
                 path=directory,
@@ -80,7 +90,7 @@ def asset_files(directory: str, meta_graph: Any) -> dict[str, str]:
     if not assets and _LEGACY_ASSETS in meta_graph.collection_def:
         packed = meta_graph.collection_def[_LEGACY_ASSETS].any_list.value
         # Packed by TensorFlow, so under its name of the message.
-        assets = [message_class("AssetFileDef").FromString(item.value) for item in packed]
+        assets = [_asset(item.value) for item in packed]
     folder = os.path.join(directory, "assets")
     return {asset.tensor_info.name: os.path.join(folder, asset.filename) for asset in assets}
 
@@ -91,7 +101,7 @@ def init_op(meta_graph: Any) -> str | None:
         outputs = meta_graph.signature_def[INIT_OP].outputs
         if INIT_OP in outputs:
             return str(outputs[INIT_OP].name)
-    for key in (MAIN_OP, LEGACY_INIT_OP):
+    for key in (_MAIN_OP, _LEGACY_INIT_OP):
         if key in meta_graph.collection_def:
             names = list(meta_graph.collection_def[key].node_list.value)
             if names:
@@ -103,6 +113,17 @@ def read_fingerprint(directory: str) -> Any:
     """Read ``fingerprint.pb``; None where there is none."""
     path = os.path.join(directory, "fingerprint.pb")
     return None if local.file_size(path) is None else read_message(path, "FingerprintDef")
+
+
+def _asset(data: bytes) -> Any:
+    from google.protobuf.message import DecodeError
+
+    try:
+        return message_class("AssetFileDef").FromString(data)
+    except (DecodeError, ValueError) as error:
+        raise DataLossError(
+            f"an entry of the collection {_LEGACY_ASSETS!r} is no AssetFileDef: {error}"
+        ) from None
 
 
 def _candidates(path: str) -> Iterator[str]:

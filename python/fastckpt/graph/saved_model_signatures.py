@@ -43,8 +43,8 @@ class SignatureTensor(NamedTuple):
     ----------
     name : str
         Name of the tensor in the graph, such as ``"x:0"``; empty for one of several tensors.
-    dtype : TensorDType
-        Its dtype.
+    dtype : TensorDType or None
+        Its dtype; None where the file tells none, as for ragged ones.
     shape : TensorShape
         What is known of its shape.
     components : tuple of SignatureTensor
@@ -53,7 +53,7 @@ class SignatureTensor(NamedTuple):
     """
 
     name: str
-    dtype: TensorDType
+    dtype: TensorDType | None
     shape: TensorShape
     components: tuple[SignatureTensor, ...] = ()
 
@@ -138,7 +138,7 @@ def _signature(name: str, proto: Any) -> Signature:
 
 
 def _tensor(info: Any) -> SignatureTensor:
-    dtype, shape = TensorDType(info.dtype), TensorShape(info.tensor_shape)
+    dtype, shape = _dtype(info.dtype), TensorShape(info.tensor_shape)
     kind = info.WhichOneof("encoding")
     if kind == "coo_sparse":
         return SignatureTensor("", dtype, shape, _sparse(info.coo_sparse, dtype))
@@ -148,7 +148,14 @@ def _tensor(info: Any) -> SignatureTensor:
     return SignatureTensor(info.name, dtype, shape)
 
 
-def _sparse(sparse: Any, dtype: TensorDType) -> tuple[SignatureTensor, ...]:
+def _dtype(number: int) -> TensorDType | None:
+    try:
+        return TensorDType(number)
+    except InvalidArgumentError:
+        return None
+
+
+def _sparse(sparse: Any, dtype: TensorDType | None) -> tuple[SignatureTensor, ...]:
     int64 = TensorDType(9)
     return (
         SignatureTensor(sparse.values_tensor_name, dtype, TensorShape([None])),

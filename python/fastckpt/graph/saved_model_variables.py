@@ -29,7 +29,7 @@ from fastckpt.graph.tensorflow_errors import WrongTypeError
 from fastckpt.names import tensor_not_found
 from fastckpt.protos import message_class
 
-__all__ = ["opened", "plan_tensors", "write_tensors"]
+__all__ = ["opened", "plan_tensors", "restores_anything", "write_tensors"]
 
 Value = StoredTensor | Input
 
@@ -51,6 +51,14 @@ def opened(source: Any) -> Iterator[Checkpoint | Mapping[str, Any]]:
             "checkpoint must be a path, an open Checkpoint or a mapping of names to arrays, not "
             f"{type(source).__name__}"
         )
+
+
+def restores_anything(meta_graph: Any) -> bool:
+    """Whether loaders read the variables: for a graph with some, or of TensorFlow 2."""
+    if meta_graph.HasField("object_graph_def"):
+        return True
+    has_variables = any(node.op in VARIABLE_OPS for node in meta_graph.graph_def.node)
+    return has_variables or bool(_wanted_keys(meta_graph, {}))
 
 
 def plan_tensors(meta_graph: Any, source: Checkpoint | Mapping[str, Any]) -> dict[str, Value]:

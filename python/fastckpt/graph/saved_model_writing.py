@@ -12,10 +12,14 @@ from fastckpt.errors import CheckpointIOError, CheckpointNotFoundError, InvalidA
 from fastckpt.graph.files import serialize
 from fastckpt.graph.freeze_sources import load_model, split_names
 from fastckpt.graph.graph import Graph
-from fastckpt.graph.restoring import VARIABLE_OPS
 from fastckpt.graph.saved_model_reading import asset_files
 from fastckpt.graph.saved_model_signatures import INIT_OP, make_signature
-from fastckpt.graph.saved_model_variables import opened, plan_tensors, write_tensors
+from fastckpt.graph.saved_model_variables import (
+    opened,
+    plan_tensors,
+    restores_anything,
+    write_tensors,
+)
 from fastckpt.graph.tensorflow_errors import WrongTypeError
 from fastckpt.protos import message_class
 from fastckpt.storage import local
@@ -46,7 +50,7 @@ def export_saved_model(
     meta_graph: Any,
     checkpoint: Any,
     *,
-    tags: str | Iterable[str],
+    tags: str | Iterable[str] | None,
     signatures: Mapping[str, Any] | None,
     assets: Mapping[str, str | os.PathLike[str]] | None,
     init_op: Any,
@@ -60,7 +64,7 @@ def export_saved_model(
     _check_directory(target, overwrite=overwrite)
     message, values = _sources(meta_graph, checkpoint)
     graph = Graph(message.graph_def, op_list=message.meta_info_def.stripped_op_list)
-    message.meta_info_def.tags[:] = _tags(tags)
+    message.meta_info_def.tags[:] = _tags(message, tags)
     _add_signatures(message, signatures or {}, graph)
     _add_init_op(message, init_op, graph)
     copies = _plan_assets(message, _given_assets(meta_graph, message, assets), graph)
@@ -100,9 +104,11 @@ def _sources(meta_graph: Any, checkpoint: Any) -> tuple[Any, Any]:
         message.graph_def.CopyFrom(model.graph_def)
     else:
         message.CopyFrom(model.meta_graph)
+    if not restores_anything(message):
+        return message, None
     default = getattr(meta_graph, "checkpoint", None)
     values = default if model.checkpoint is None else model.checkpoint
-    if values is None and any(node.op in VARIABLE_OPS for node in message.graph_def.node):
+    if values is None:
         raise InvalidArgumentError(
             "the graph has variables, and no checkpoint was given for their values; pass its "
             "prefix, or arrays"
@@ -110,7 +116,9 @@ def _sources(meta_graph: Any, checkpoint: Any) -> tuple[Any, Any]:
     return message, values
 
 
-def _tags(tags: str | Iterable[str]) -> list[str]:
+def _tags(message: Any, tags: str | Iterable[str] | None) -> list[str]:
+    if tags is None:
+        return sorted(message.meta_info_def.tags) or ["serve"]
     found = split_names(tags) if isinstance(tags, str) else list(tags)
     if not all(isinstance(tag, str) for tag in found):
         raise WrongTypeError(f"tags must be a list of str, not {tags!r}")
@@ -202,7 +210,9 @@ def _check_inside(filename: str) -> None:
 
 def _existing(path: str) -> str:
     if local.file_size(path) is None:
-        raise CheckpointNotFoundError(f"no such file for an asset: {path!r}", path=path)
+        raise CheckpointNotFoundError(
+            f"no such file for an asset: {path!r}; pass the path of the file in assets", path=path
+        )
     return path
 
 
