@@ -7,6 +7,7 @@ import pickle
 import weakref
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -99,12 +100,15 @@ def test_an_eager_variable_of_unknown_shape_takes_any() -> None:
     assert variable.numpy().shape == (7,)
 
 
-def test_layers_of_keras_are_named_by_their_paths() -> None:
-    keras = pytest.importorskip("keras")
-    layer = keras.layers.Dense(2, name="dense")
-    layer.build((None, 3))
-    named = name_targets({"kernel": layer.kernel})
-    assert named["kernel"][0].shape == (3, 2)
+def test_variables_of_keras_are_named_by_their_paths() -> None:
+    """TensorFlow's Saver stores one of them, as ``VARIABLE_VALUE``, and loses the others."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1)])
+    named = name_targets(model.variables)
+    assert sorted(named) == sorted(variable.path for variable in model.variables)
+    (target,) = name_targets({"kernel": model.layers[0].kernel})["kernel"]
+    assert target.shape == (3, 2)
+    assign_values([(target, np.ones((3, 2), np.float32))])
+    assert model.layers[0].get_weights()[0].tolist() == [[1, 1]] * 3
 
 
 # --- graphs --------------------------------------------------------------------------------------
@@ -149,6 +153,9 @@ def test_values_are_not_the_memory_of_what_they_were_assigned_from(resource: boo
             session.run(add)
             assert set(session.run(v).tolist()) == {2.0}
             assert set(value.tolist()) == {1.0}
+            (shared,) = read_values([target], session, share=True)
+            session.run(add)
+            assert set(shared.tolist()) == ({2.0} if resource else {3.0})
 
 
 @KINDS
@@ -233,20 +240,31 @@ def test_a_ref_variable_of_unknown_shape() -> None:
         (target,) = targets_of([v])
         assert target.shape is None
         with tf1.Session() as session:
+            graph.finalize()
             assign_values([(target, np.ones((3, 3), np.float32))], session)
             assert session.run(v).shape == (3, 3)
-            graph.finalize()
             assign_values([(target, np.zeros((4, 1), np.float32))], session)
             assert session.run(v).shape == (4, 1)
-    with tf.Graph().as_default() as graph:
-        v = tf1.Variable([1.0, 2.0], validate_shape=False, name="v", use_resource=False)
-        (target,) = targets_of([v])
-        graph.finalize()
-        with tf1.Session() as session:
-            assign_values([(target, np.ones(2, np.float32))], session)
-            with pytest.raises(UnsupportedError, match="Graph is finalized"):
-                assign_values([(target, np.ones(3, np.float32))], session)
-            assert session.run(v).tolist() == [1, 1]
+
+
+def test_a_variable_without_any_assignment() -> None:
+    """What an imported GraphDef holds: no initializer, no Saver."""
+    for finalize in (False, True):
+        with tf.Graph().as_default() as graph:
+            tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[2], shared_name="v", name="v")
+            handle = graph.get_tensor_by_name("v:0")
+            tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)
+            (target,) = targets_of([handle])
+            if finalize:
+                graph.finalize()
+                with tf1.Session() as session, pytest.raises(UnsupportedError, match="finalized"):
+                    assign_values([(target, np.ones(2, np.float32))], session)
+                continue
+            with tf1.Session() as session:
+                assign_values([(target, np.ones(2, np.float32))], session)
+                graph.finalize()
+                assign_values([(target, np.full(2, 2.0, np.float32))], session)
+                assert read_values([target], session)[0].tolist() == [2, 2]
 
 
 @KINDS
@@ -346,11 +364,31 @@ def test_saveable_objects_of_a_table() -> None:
 
 def test_a_graph_is_not_kept_alive() -> None:
     with tf.Graph().as_default() as graph:
-        v = tf1.Variable([1.0, 2.0], validate_shape=False, name="v", use_resource=False)
+        v = tf1.Variable([1.0, 2.0], name="v", use_resource=False)
         targets = targets_of([v])
         with tf1.Session() as session:
-            assign_values([(targets[0], np.ones((3, 3), np.float32))], session)
-    gone = weakref.ref(graph)
+            assign_values([(targets[0], np.ones(2, np.float32))], session)
+            read_values(targets, session)
+    gone = [weakref.ref(graph), weakref.ref(session)]
     del graph, v, targets, session
     gc.collect()
-    assert gone() is None
+    assert [ref() for ref in gone] == [None, None]
+
+
+def test_many_different_steps_and_a_session_that_prepares_none() -> None:
+    class Plain:
+        """Less than a session: what a wrapper around one might offer."""
+
+        def __init__(self, session: Any) -> None:
+            self.graph = session.graph
+            self.run = session.run
+
+    with tf.Graph().as_default():
+        variables = [tf1.Variable(float(i), name=f"v{i}") for i in range(20)]
+        targets = targets_of(variables)
+        with tf1.Session() as session:
+            for one in (session, Plain(session)):
+                for i, target in enumerate(targets):
+                    assign_values([(target, np.float32(i))], one)
+                    assert read_values([target], one) == [i]
+                assert len(read_values(targets, one)) == 20

@@ -234,8 +234,8 @@ class Spy(Group):
         self.log = log
         self.refuses = refuses
 
-    def read(self, targets: Any, session: Any = None) -> list[Any]:
-        self.log.append(f"read {len(targets)} {session}")
+    def read(self, targets: Any, session: Any = None, *, share: bool = False) -> list[Any]:
+        self.log.append(f"read {len(targets)} {session}{' share' if share else ''}")
         return [target.origin for target in targets]
 
     def check(self, pairs: Any, session: Any = None) -> None:
@@ -254,6 +254,8 @@ def test_each_group_is_asked_once_and_all_before_any_is_written() -> None:
     targets = [Target(g, i, tf_dtype="int8", shape=()) for i, g in enumerate(groups)]
     assert read_values(targets, "session") == [0, 1, 2]
     assert log == ["read 2 session", "read 1 session"]
+    read_values(targets[1:2], share=True)
+    assert log.pop() == "read 1 None share"
     log.clear()
     assert assign_values([(t, 10 + i) for i, t in enumerate(targets)]) == [10, 11, 12]
     assert log == ["assign 2 None", "assign 1 None"]

@@ -63,7 +63,13 @@ class ArrayTarget(Target):
 
 
 class _Arrays(Group):
-    def read(self, targets: Sequence[Any], session: Any = None) -> list[Any]:  # noqa: ARG002
+    def read(
+        self,
+        targets: Sequence[Any],
+        session: Any = None,  # noqa: ARG002
+        *,
+        share: bool = False,  # noqa: ARG002
+    ) -> list[Any]:
         return [target.value for target in targets]
 
     def check(self, pairs: Sequence[Pair], session: Any = None) -> None:  # noqa: ARG002

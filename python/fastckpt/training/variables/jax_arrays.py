@@ -86,7 +86,13 @@ class _Tree(Group):
             _check_leaf(f"{prefix}{name}".removesuffix("/"), leaf)
         return [_LeafTarget(self, x, n) for n, x in zip(flat.names, flat.leaves, strict=True)]
 
-    def read(self, targets: Sequence[Any], session: Any = None) -> list[Any]:  # noqa: ARG002
+    def read(
+        self,
+        targets: Sequence[Any],
+        session: Any = None,  # noqa: ARG002
+        *,
+        share: bool = False,  # noqa: ARG002
+    ) -> list[Any]:
         self.refresh(targets)
         return [_array_of(target) for target in targets]
 

@@ -60,8 +60,20 @@ class Group:
     keeps: bool = False
     shared_names: bool = False
 
-    def read(self, targets: Sequence[Target], session: Any = None) -> list[Any]:
+    def read(
+        self, targets: Sequence[Target], session: Any = None, *, share: bool = False
+    ) -> list[Any]:
         """Read the values, in the order of `targets`.
+
+        Parameters
+        ----------
+        targets : sequence of Target
+            Of this group.
+        session : tf.compat.v1.Session, optional
+            Where the values of graph variables live.
+        share : bool
+            The caller is done with the values before the program goes on. A session then gives
+            reference variables without a copy too; its other values are always apart.
 
         Returns
         -------

@@ -18,7 +18,13 @@ __all__ = ["EagerTarget"]
 class _Eager(Group):
     shared_names = True
 
-    def read(self, targets: Sequence[Target], session: Any = None) -> list[Any]:  # noqa: ARG002
+    def read(
+        self,
+        targets: Sequence[Target],
+        session: Any = None,  # noqa: ARG002
+        *,
+        share: bool = False,  # noqa: ARG002
+    ) -> list[Any]:
         with _eagerly():
             return [_read(target.origin) for target in targets]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from fastckpt.errors import InvalidArgumentError, UnsupportedError
 from fastckpt.training.variables.protocol import Pair, SliceInfo, Target
-from fastckpt.training.variables.tensorflow_graph import GraphGroup, feedable
+from fastckpt.training.variables.tensorflow_graph import GraphGroup, fed, run
 from fastckpt.training.variables.tensorflow_variables import device_of, tensorflow
 
 __all__ = ["from_saveable"]
@@ -25,11 +27,12 @@ class _Saveable(GraphGroup):
         tf1 = tensorflow().compat.v1
         with graph.as_default(), tf1.name_scope("fastckpt/"):
             self._sources = [tf1.placeholder(x.dtype.base_dtype, None) for x in tensors]
-            self._operation = saveable.restore(self._sources, None)
+            restored = saveable.restore(self._sources, None)
+        self._operation: str = getattr(restored, "op", restored).name
 
     def check(self, pairs: Sequence[Pair], session: Any = None) -> None:
         """Raise unless all tensors are there, which its operation takes at once."""
-        self._session(session)
+        self.session(session)
         if len(pairs) != len(self._sources):
             raise InvalidArgumentError(
                 f"{pairs[0][0].label} is one of {len(self._sources)} tensors of a SaveableObject, "
@@ -42,18 +45,19 @@ class _Saveable(GraphGroup):
         feed = {}
         for target, value in pairs:
             source = self._sources[target.position]
-            feed[source] = feedable(source, value)
-        self._session(session).run(self._operation, feed_dict=feed)
+            feed[source.name] = fed(np.dtype(source.dtype.as_numpy_dtype), value)
+        run(self.session(session), [self._operation], feed)
         return [target.origin for target, _ in pairs]
 
 
 class _SaveableTarget(Target):
-    __slots__ = ("element", "position")
+    __slots__ = ("element_name", "is_ref", "position")
 
     def __init__(self, group: _Saveable, saveable: Any, position: int, tensor: Any) -> None:
         spec = saveable.specs[position]
         self.position = position
-        self.element = tensor
+        self.element_name = tensor.name
+        self.is_ref = False
         super().__init__(
             group,
             saveable,

@@ -93,7 +93,13 @@ class _TensorTarget(Target):
 
 
 class _Tensors(Group):
-    def read(self, targets: Sequence[Any], session: Any = None) -> list[Any]:  # noqa: ARG002
+    def read(
+        self,
+        targets: Sequence[Any],
+        session: Any = None,  # noqa: ARG002
+        *,
+        share: bool = False,  # noqa: ARG002
+    ) -> list[Any]:
         return [_array_of(target.tensor) for target in targets]
 
     def check(self, pairs: Sequence[Pair], session: Any = None) -> None:  # noqa: ARG002
@@ -127,7 +133,13 @@ class _Module(Group):
                 )
         return found
 
-    def read(self, targets: Sequence[Any], session: Any = None) -> list[Any]:  # noqa: ARG002
+    def read(
+        self,
+        targets: Sequence[Any],
+        session: Any = None,  # noqa: ARG002
+        *,
+        share: bool = False,  # noqa: ARG002
+    ) -> list[Any]:
         self._refresh(targets)
         return [_array_of(target.origin) for target in targets]
 

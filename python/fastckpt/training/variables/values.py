@@ -86,11 +86,13 @@ def needs_session(targets: Iterable[Target]) -> bool:
     return any(target.group.needs_session for target in targets)
 
 
-def read_values(targets: Sequence[Target], session: Any = None) -> list[Any]:
+def read_values(
+    targets: Sequence[Target], session: Any = None, *, share: bool = False
+) -> list[Any]:
     """Read the values of targets of any groups, in their order; see :meth:`Group.read`."""
     values: list[Any] = [None] * len(targets)
     for group, places in _by_group(targets).items():
-        found = group.read([targets[i] for i in places], session)
+        found = group.read([targets[i] for i in places], session, share=share)
         for i, value in zip(places, found, strict=True):
             values[i] = value
     return values
