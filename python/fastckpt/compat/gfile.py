@@ -183,9 +183,10 @@ def makedirs(path: Any) -> None:
 
 
 def mkdir(path: Any) -> None:
-    """Make one directory, which must not be there yet."""
+    """Make one directory; it may be there already, as in TensorFlow."""
     where = local_path(path)
-    _call(where, lambda: os.mkdir(where))
+    if not os.path.isdir(where):
+        _call(where, lambda: os.mkdir(where))
 
 
 def remove(path: Any) -> None:

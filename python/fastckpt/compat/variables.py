@@ -278,7 +278,7 @@ def get_variable(
             f"Variable {full} does not exist, or was not created with tf.get_variable(). Did you "
             "mean to set reuse=tf.AUTO_REUSE in VarScope?"
         )
-    value = _made(initializer or scope.initializer, full, shape, dtype)
+    value = _made(scope.initializer if initializer is None else initializer, full, shape, dtype)
     with get_default_graph().name_scope(None):
         made = Variable(value, trainable, collections, name=full, dtype=dtype)
     store.append(made)

@@ -18,6 +18,7 @@ from fastckpt.graph.output_types import OutputTypes
 from fastckpt.graph.sources import as_graph_def
 from fastckpt.graph.static_shapes import static_shape
 from fastckpt.graph.tensor_types import TensorShape
+from fastckpt.protos import message_class
 
 __all__ = ["Graph", "Operation", "Tensor"]
 
@@ -59,7 +60,8 @@ class Graph:
         op_list: Any = None,
         collections: Collections | None = None,
     ) -> None:
-        self._graph_def = as_graph_def(b"" if graph_def is None else graph_def)
+        empty = message_class("GraphDef")
+        self._graph_def = empty() if graph_def is None else as_graph_def(graph_def)
         self._nodes = list(self._graph_def.node)
         self._index = index_of_names(self._nodes)
         self._order = order_of_creation(self._nodes, self._index)
@@ -215,6 +217,26 @@ class Graph:
     def get_collection_ref(self, name: str) -> list[Any]:
         """Give the list of a collection itself, made where there is none; changes to it stay."""
         return self._collections.live(self, name)
+
+    def become(self, graph_def: Any) -> None:
+        """Grow into a GraphDef that begins with the nodes of this one, which keep their objects.
+
+        Parameters
+        ----------
+        graph_def : GraphDef
+            Of the private pool; shared from now on.
+
+        Raises
+        ------
+        InvalidArgumentError
+            It is broken, see the class; this graph is as it was.
+        """
+        grown = Graph(graph_def)
+        for name in ("_graph_def", "_nodes", "_index", "_order", "_functions"):
+            setattr(self, name, getattr(grown, name))
+        self._operations += grown._operations[len(self._operations) :]
+        for name in ("_devices", "_types", "_rank"):
+            vars(self).pop(name, None)
 
     # --- for operations and tensors ------------------------------------------------------------
 
