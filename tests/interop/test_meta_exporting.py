@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastckpt
-from fastckpt.graph import export_meta_graph
+from fastckpt.graph import MetaGraph, export_meta_graph
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
@@ -106,6 +106,29 @@ def test_options(graph: Any, tmp_path: Path) -> None:
     assert written.SerializeToString(deterministic=True) == found.SerializeToString(
         deterministic=True
     )
+
+
+def test_collections_of_a_graph(graph: Any) -> None:
+    """Those of a graph that was opened, with what was added to it since, as it was imported."""
+    whole = stock(graph)
+    opened = MetaGraph(whole).graph
+    assert_same(export_meta_graph(source=opened), whole)
+    opened.get_collection_ref("numbers").append(4)
+    opened.get_collection_ref("words").extend(["a", b"b"])
+    opened.get_collection_ref("floats").append(0.5)
+    opened.get_collection_ref("mixed").extend([1, "a"])
+    opened.get_collection_ref("objects").append(object())
+    opened.get_collection_ref("flags").append(True)
+    opened.get_collection_ref("none")
+    opened.get_collection_ref("operations").append(opened.get_operation_by_name("one/y"))
+    found = export_meta_graph(source=opened)
+    with tf.Graph().as_default() as again:
+        tf1.train.import_meta_graph(tf1.MetaGraphDef.FromString(found.SerializeToString()))
+    assert again.get_collection("numbers") == [3, 4]
+    assert again.get_collection("words") == [b"a", b"b"]
+    assert again.get_collection("floats") == [0.5]
+    assert [op.name for op in again.get_collection("operations")] == ["one/y"]
+    assert {"mixed", "objects", "flags", "none"}.isdisjoint(found.collection_def)
 
 
 def test_parts_given_as_messages_of_tensorflow(graph: Any) -> None:

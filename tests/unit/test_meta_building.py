@@ -1,9 +1,11 @@
 """Meta graphs from names, types and shapes: the bytes, the names, the mistakes."""
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+from google.protobuf.any_pb2 import Any
 
 from fastckpt import dtypes
 from fastckpt.errors import (
@@ -231,6 +233,10 @@ def test_types_that_no_variable_has(name):
         meta_graph_bytes([VariableSpec("w", name, ())])
 
 
+class Named(NamedTuple):
+    name: str
+
+
 def test_collections():
     specs = [VariableSpec("w", "int8", ()), VariableSpec("global_step", "int64", ())]
     whole = message_class("CollectionDef")(node_list={"value": ["w:0"]})
@@ -239,6 +245,7 @@ def test_collections():
         collections={
             "texts": ["é", b"\xff"], "ints": [1, -2], "floats": [0.5, 2], "none": [],
             "global_step": specs[1:], "nodes": whole, "encoded": whole.SerializeToString(),
+            "any": [Any(type_url="t", value=b"v")], "named": [Named("w:0")],
         },
     )  # fmt: skip
     found = message.collection_def
@@ -247,8 +254,19 @@ def test_collections():
     assert list(found["floats"].float_list.value) == [0.5, 2.0]
     assert found["nodes"] == found["encoded"] == whole
     assert found["global_step"].bytes_list.value[0] == found["variables"].bytes_list.value[1]
+    assert found["any"].any_list.value[0].type_url == "t"
+    assert list(found["named"].node_list.value) == ["w:0"]
     assert "none" not in found
-    for wrong in ([1, "a"], ["a", 1], [object()], [specs[0], 1], [VariableSpec("x", 1, ())]):
+    for wrong in (
+        [1, "a"],
+        ["a", 1],
+        [object()],
+        [True],
+        [Named(3)],
+        [Any(), 1],
+        [specs[0], 1],
+        [VariableSpec("x", 1, ())],
+    ):
         with pytest.raises(InvalidArgumentError, match="collection 'wrong'"):
             build_meta_graph(specs, collections={"wrong": wrong})
 

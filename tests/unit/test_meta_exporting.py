@@ -7,7 +7,7 @@ import pytest
 
 import fastckpt
 from fastckpt.errors import CheckpointNotFoundError, InvalidArgumentError
-from fastckpt.graph import build_meta_graph, export_meta_graph, read_message
+from fastckpt.graph import MetaGraph, build_meta_graph, export_meta_graph, read_message
 from fastckpt.graph.meta_sources import specs_of
 from fastckpt.protos import message_class
 
@@ -117,6 +117,15 @@ def test_sources_that_hold_graphs():
     replaced = export_meta_graph(source=message, graph_def=message_class("GraphDef")())
     assert list(replaced.graph_def.node) == []
     assert replaced.saver_def == message.saver_def
+
+
+def test_what_no_collection_holds_is_left_out(caplog):
+    graph = MetaGraph(build_meta_graph(specs_of({"w": W}))).graph
+    graph.get_collection_ref("mixed").extend([1, "a"])
+    with caplog.at_level(logging.WARNING, "fastckpt"):
+        found = export_meta_graph(source=graph)
+    assert "collection 'mixed': items must be all" in caplog.text
+    assert set(found.collection_def) == {"variables", "trainable_variables"}
 
 
 def test_mistakes(tmp_path):

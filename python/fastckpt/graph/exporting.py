@@ -11,6 +11,7 @@ from fastckpt.checkpoint.tensorflow_errors import as_text as path_text
 from fastckpt.graph.files import write_message
 from fastckpt.graph.graph_def import strip_default_attrs as without_default_attrs
 from fastckpt.graph.meta_building import SaverSpec, build_meta_graph
+from fastckpt.graph.meta_collections import collections_of
 from fastckpt.graph.meta_scoping import below_scope, without_other_savers
 from fastckpt.graph.meta_sources import specs_of
 from fastckpt.graph.meta_variables import Kind
@@ -124,7 +125,7 @@ def as_meta_graph_def(source: Any) -> Any:
     ----------
     source : message or graph
         A MetaGraphDef or a GraphDef, TensorFlow's own too; an object with ``meta_graph_def`` or
-        ``as_meta_graph_def()``, such as a MetaGraph; an object with a graph.
+        ``as_meta_graph_def()``, such as a MetaGraph; a Graph, with its collections.
 
     Returns
     -------
@@ -139,7 +140,11 @@ def as_meta_graph_def(source: Any) -> Any:
     if message_name(getattr(source, "meta_graph_def", None)) == "MetaGraphDef":
         return as_message(source.meta_graph_def)
     if name == "GraphDef" or callable(getattr(source, "as_graph_def", None)):
-        return message_class("MetaGraphDef")(graph_def=as_graph_def(source))
+        message = message_class("MetaGraphDef")(graph_def=as_graph_def(source))
+        if callable(getattr(source, "get_all_collection_keys", None)):
+            for key, collection in collections_of(source).items():
+                message.collection_def[key].CopyFrom(collection)
+        return message
     return None
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
 from fastckpt.errors import InvalidArgumentError, LimitExceededError
+from fastckpt.graph.meta_collections import encode_items
 from fastckpt.graph.meta_encoding import field, flag, varint_field
 from fastckpt.graph.meta_names import Names
 from fastckpt.graph.meta_saver import SaverParts, SaverSpec, saver_parts
@@ -86,7 +86,7 @@ def meta_graph_bytes(
         The saver; None for a graph without one, to which TensorFlow adds its own at import.
     collections : mapping, optional
         More collections. A value is an encoded or decoded CollectionDef, or a sequence of one
-        kind: str or bytes, int, float, or `VariableSpec` of `variables`.
+        kind: str or bytes, int, float, elements of a graph, or `VariableSpec` of `variables`.
 
     Returns
     -------
@@ -186,7 +186,8 @@ def _collection(key: str, value: Any, by_name: Mapping[str, bytes]) -> bytes:
     items = list(value)
     if items and isinstance(items[0], VariableSpec):
         return _bytes_list(_definition_of(key, item, by_name) for item in items)
-    return _plain_collection(key, items)
+    encoded: bytes = encode_items(key, items).SerializeToString(deterministic=True)
+    return encoded
 
 
 def _definition_of(key: str, item: Any, by_name: Mapping[str, bytes]) -> bytes:
@@ -196,24 +197,3 @@ def _definition_of(key: str, item: Any, by_name: Mapping[str, bytes]) -> bytes:
             f"collection {key!r}: {item!r} is not one of the variables of this meta graph"
         )
     return found
-
-
-def _plain_collection(key: str, items: list[Any]) -> bytes:
-    message = message_class("CollectionDef")()
-    try:
-        if not items:
-            return b""
-        if isinstance(items[0], str | bytes):
-            texts = [item.encode() if isinstance(item, str) else item for item in items]
-            message.bytes_list.value.extend(texts)
-        elif isinstance(items[0], float):
-            message.float_list.value.extend(items)
-        else:
-            message.int64_list.value.extend(items)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise WrongTypeError(
-            f"collection {key!r}: items must be all str or bytes, all int, all float or all "
-            f"VariableSpec ({error})"
-        ) from error
-    data: bytes = message.SerializeToString(deterministic=True)
-    return data

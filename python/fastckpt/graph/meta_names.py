@@ -1,8 +1,9 @@
 """Names that a graph accepts, made from names that a checkpoint accepts; and device names.
 
 A checkpoint takes any string as a key, a graph only letters, digits and ``_ . / -``, and ``>``
-before a letter, digit or dot; the first is a letter, digit or dot. What is not legal becomes ``_``, a wrong first character gets ``v`` before it, and a name that is taken gets
-``_1``, ``_2`` … The key itself stays in the saver, so that nothing is renamed in the file.
+before a letter, digit or dot; the first is a letter, digit or dot. What is not legal becomes
+``_``, a wrong first character gets ``v`` before it, and a name that is taken gets ``_1``, ``_2``
+… The key itself stays in the saver, so that nothing is renamed in the file.
 """
 
 from __future__ import annotations
