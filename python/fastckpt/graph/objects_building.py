@@ -98,7 +98,8 @@ def build(objects: Mapping[str, Any], save_counter: int | None) -> Draft:
         Children of the root. As keyword arguments of ``tf.train.Checkpoint`` they are sorted,
         those of an ObjectState are not.
     save_counter : int, optional
-        Value of the save counter, which comes last.
+        Value of the save counter, which comes last; False leaves it out, None has what `objects`
+        have.
 
     Raises
     ------
@@ -137,6 +138,7 @@ class _Builder:
             steps.sort(key=lambda step: (step.name == "save_counter", step.name))
         if counter is not None:
             steps = [step for step in steps if step.name != "save_counter"]
+        if counter is not None and counter is not False:
             steps.append(_Step("save_counter", "save_counter", np.int64(counter)))
         self._steps[id(objects)] = steps
         return steps

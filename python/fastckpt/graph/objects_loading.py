@@ -43,7 +43,9 @@ def load_objects(
         The children of the root by name; of a root that is a variable, its array. An object is a
         list where its children are numbered from 0 on, an array where it is a variable, an
         :class:`ObjectState` where it holds anything else, and else a dict, which may be empty. An
-        object that occurs at several places is the same Python object there.
+        object that occurs at several places is the same Python object there. The root is an
+        ObjectState too where its children are not in order, which ``tf.train.Checkpoint`` puts
+        its keyword arguments in: the root was another object.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def load_objects(
         node = nodes[number]
         children = {name: built[child] for name, child in node.children.items() if child in built}
         built[number] = _assemble(children, {name: arrays[key] for name, key in stored[number]})
-    return built[0]
+    return _ordered_root(built[0])
 
 
 def _children_first(nodes: dict[int, ObjectNode]) -> Iterator[int]:
@@ -125,6 +127,15 @@ def _assemble(children: dict[str, Any], values: dict[str, Any]) -> Any:
     if children and children.keys() == set(numbers):
         return [children[x] for x in numbers]
     return children
+
+
+def _ordered_root(root: Any) -> Any:
+    """Keep the order of a root that is no tf.train.Checkpoint: keys depend on it."""
+    if type(root) is dict:
+        names = [name for name in root if name != "save_counter"]
+        if names != sorted(names):
+            return ObjectState(root)
+    return root
 
 
 def _read(

@@ -135,7 +135,7 @@ def object_tensors(
     objects, slots, full_names
         As of :func:`save_objects`.
     save_counter : int, optional
-        Value of the save counter; None: none.
+        Value of the save counter. None: that among `objects`, if there is one; False: none.
 
     Returns
     -------
@@ -220,7 +220,7 @@ class _FullNames:
 
 def _counter(prefix: object, objects: object, counter: object) -> int | None:
     if counter is False:
-        return None
+        return False
     if counter is True:
         raise InvalidArgumentError(
             "save_counter must be a number, None or False, not True: None takes the number that "
