@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf import any_pb2
-from tensorflow.python.framework import ops as tf_ops
 
 tf1 = tf.compat.v1
 
@@ -262,9 +261,8 @@ def saved(name: str, prefix: str) -> dict[str, np.ndarray]:
     return values
 
 
-def import_meta_stock(path: Any, **options: Any) -> Iterator[Any]:
+def import_meta_stock(path: Any, **options: Any) -> tuple[tf.Graph, Any]:
     """Give the graph and the saver that TensorFlow makes of a meta graph."""
     with tf.Graph().as_default() as graph:
         saver = tf1.train.import_meta_graph(path, **options)
-    assert isinstance(graph, tf_ops.Graph)
-    yield from (graph, saver)
+    return graph, saver

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastckpt.errors import LimitExceededError
+from fastckpt.graph.wire import LENGTH, bounds
 
 __all__ = ["check_density"]
 
@@ -26,10 +27,6 @@ _SUSPICIOUS = 4
 _LEAVES = frozenset({"NodeDef", "FunctionDef", "MetaInfoDef", "SavedObjectGraph"})
 
 _MESSAGE = 11  # FieldDescriptor.TYPE_MESSAGE
-
-# Wire types (protobuf's encoding.md): length-delimited; sizes of the fixed ones.
-_LENGTH = 2
-_FIXED = {1: 8, 5: 4}
 
 
 def check_density(data: bytes, descriptor: Any, path: str) -> None:
@@ -77,7 +74,7 @@ def _is_dense(data: bytes, descriptor: Any, *, deep: bool) -> bool:
         at = begin
         while at < end:
             tag = data[at]
-            start, at = _bounds(data, at, end)
+            start, at = bounds(data, at, end)
             if tag not in inner or at > end:
                 continue
             side_by_side += 1
@@ -95,27 +92,5 @@ def _message_fields(descriptor: Any) -> dict[int, Any]:
     """Fields of a message that are messages, by their tag; those of one byte alone."""
     fields = (field for field in descriptor.fields if field.type == _MESSAGE)
     return {
-        field.number << 3 | _LENGTH: field.message_type for field in fields if field.number < 16
+        field.number << 3 | LENGTH: field.message_type for field in fields if field.number < 16
     }
-
-
-def _bounds(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """Where the content of the field at `at` starts and ends; past the end where it is damaged."""
-    kind = data[at] & 7
-    start, _ = _varint(data, at, end)
-    if kind == _LENGTH:
-        start, size = _varint(data, start, end)
-        return start, start + size
-    if kind == 0:
-        return start, _varint(data, start, end)[0]
-    return start, start + _FIXED.get(kind, end)
-
-
-def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """Where a variable-length integer ends, and its value."""
-    value = shift = 0
-    while at < end and data[at] >= 0x80:
-        value |= (data[at] & 0x7F) << shift
-        shift += 7
-        at += 1
-    return at + 1, value | (data[at] << shift if at < end else end)

@@ -18,6 +18,7 @@ from fastckpt.graph.tensorflow_errors import (
     WrongBinaryError,
     WrongFileError,
 )
+from fastckpt.graph.wire import LENGTH, bounds
 from fastckpt.names import near_names, strip_suffix
 from fastckpt.storage import content, local
 
@@ -152,7 +153,7 @@ def _parses_as(data: bytes, kind: str) -> bool:
         message.ParseFromString(data)
     except (DecodeError, ValueError, RecursionError):
         return False
-    return bool(message.ListFields()) and is_plausible(message)
+    return bool(message.ListFields()) and is_plausible(message.DESCRIPTOR, data)
 
 
 def _part_of_checkpoint(data: bytes, head: bytes, path: str) -> tuple[str, str] | None:
@@ -183,6 +184,8 @@ def _damage(data: bytes, message: Any, reason: str) -> str:
     converted = b"\r\n" in data[:64]
     if converted and _parses_as(data.replace(b"\r\n", b"\n"), message.DESCRIPTOR.name):
         return "its line ends were converted; fetch the original file, in binary mode"
+    if content.is_plain_text(data[: local.HEAD_BYTES]) and not reason[:1].isdecimal():
+        return "it is text, and not the text form of a message"
     if (missing := _missing_bytes(data)) is not None:
         return f"it is cut off, the last {missing} bytes or more are missing; fetch it anew"
     reason = reason.rpartition("': ")[2]
@@ -193,31 +196,13 @@ def _missing_bytes(data: bytes) -> int | None:
     """How far the last field reaches past the end; None where the fields fail otherwise."""
     at = fields = 0
     while at < len(data):
-        end = _length_field(data, at)
+        tag = data[at]
         fields += 1
-        if end is None or fields > _MAX_FIELDS:
+        # No message here has fields of more than one byte of tag, or of a fixed size.
+        if fields > _MAX_FIELDS or not 8 <= tag < 0x80 or tag & 7 not in (0, LENGTH):
             return None
-        at = end
+        at = bounds(data, at, len(data))[1]
     return (at - len(data)) or None
-
-
-def _length_field(data: bytes, at: int) -> int | None:
-    """Where the field that starts at `at` ends; None where it has no length, or a bad tag."""
-    tag = data[at]
-    if tag & 7 == 0 and 8 <= tag < 128:
-        end = at + 1
-        while end < len(data) and data[end] & 0x80:
-            end += 1
-        return end + 1
-    if tag & 7 != 2 or not 8 <= tag < 128:
-        return None
-    size = shift = 0
-    for end in range(at + 1, min(at + 6, len(data))):
-        size |= (data[end] & 0x7F) << shift
-        shift += 7
-        if data[end] < 0x80:
-            return end + 1 + size
-    return None
 
 
 def _directory(path: str) -> WrongFileError:

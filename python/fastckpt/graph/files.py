@@ -180,7 +180,9 @@ def _parse_text(data: bytes, message: Any, path: str) -> None:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise file_errors.not_parsed(data, message, path, f"byte {error.start} is not UTF-8") from None
+        raise file_errors.not_parsed(
+            data, message, path, f"byte {error.start} is not UTF-8"
+        ) from None
     try:
         # Merge, as TensorFlow does: a scalar may be repeated, and the last one counts.
         text_format.Merge(text, message)
@@ -202,7 +204,7 @@ def _parse_binary(data: bytes, message: Any, path: str) -> None:
         if "MaxDepth" in str(error):
             raise _too_deep(path) from None
         raise file_errors.not_parsed(data, message, path, str(error)) from None
-    if not is_plausible(message):
+    if not is_plausible(message.DESCRIPTOR, data):
         raise file_errors.not_parsed(data, message, path, "its fields make no sense")
 
 

@@ -67,14 +67,21 @@ def order_of_creation(nodes: Sequence[Any], index: dict[str, int]) -> list[int]:
 
 def _sources(node: Any, index: dict[str, int]) -> list[int]:
     try:
-        return [index[source_of(text)] for text in node.input]
-    except KeyError as error:
-        name = error.args[0]
-        text = next(x for x in node.input if source_of(x) == name)
+        return [index[_source(text)] for text in node.input]
+    except KeyError:
+        text = next(x for x in node.input if _source(x) not in index)
         raise InvalidArgumentError(
             f"Node '{node.name}': Unknown input node '{text}'; the graph is incomplete",
             key=node.name,
         ) from None
+
+
+def _source(text: str) -> str:
+    """Name of the node that an input comes from; what has no number after its colon is none."""
+    if ":" not in text or text.startswith("^"):
+        return source_of(text)
+    number = text.partition(":")[2]
+    return source_of(text) if number.isascii() and number.isdigit() else text
 
 
 def _cut_loops(nodes: Sequence[Any], sources: list[list[int]], merges: set[int]) -> None:

@@ -9,7 +9,14 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["Content", "is_lfs_pointer", "is_mangled", "is_state_text", "recognise"]
+__all__ = [
+    "Content",
+    "is_lfs_pointer",
+    "is_mangled",
+    "is_plain_text",
+    "is_state_text",
+    "recognise",
+]
 
 
 class Content(NamedTuple):
@@ -120,6 +127,11 @@ def is_mangled(head: bytes) -> bool:
     """
     control = head.translate(None, delete=_NO_CONTROL)
     return "\ufffd".encode() in head and len(control) > 0 and _is_utf8(head)
+
+
+def is_plain_text(head: bytes) -> bool:
+    """Whether a file begins like text: UTF-8 without control characters."""
+    return not head.translate(None, delete=_NO_CONTROL) and _is_utf8(head)
 
 
 def is_state_text(head: bytes) -> bool:
