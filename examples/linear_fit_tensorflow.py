@@ -1,4 +1,4 @@
-"""Fit a line with TensorFlow, and leave the files to fastckpt: the one line that changes is the Saver.
+"""Fit a line with TensorFlow, and leave the files to fastckpt: one line changes, the Saver.
 
 Needs TensorFlow and fastckpt. Run it twice: the second run continues where the first one stopped.
 """

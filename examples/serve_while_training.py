@@ -52,6 +52,4 @@ if __name__ == "__main__":
     for server in servers:
         server.join()
         assert server.exitcode == 0
-    print(
-        "kept:", [p for p in fastckpt.get_checkpoint_state(DIRECTORY).all_model_checkpoint_paths]
-    )
+    print("kept:", *fastckpt.get_checkpoint_state(DIRECTORY).all_model_checkpoint_paths)
