@@ -13,6 +13,7 @@ from fastckpt.graph.graph import Graph
 from fastckpt.graph.sources import as_message, message_name
 from fastckpt.graph.tensorflow_errors import WrongTypeError
 from fastckpt.protos import message_class
+from fastckpt.storage import local
 from fastckpt.storage.replace import replace_file
 
 __all__ = ["MetaGraph"]
@@ -80,8 +81,7 @@ class MetaGraph:
         -----
         Costs the file in memory, which `save` writes again, and the message.
         """
-        name = os.fspath(path)
-        return cls.from_bytes(read_bytes(path), path=name if isinstance(name, str) else "")
+        return cls.from_bytes(read_bytes(path), path=local.as_path(path))
 
     @classmethod
     def from_bytes(cls, data: bytes, *, path: str = "") -> MetaGraph:
