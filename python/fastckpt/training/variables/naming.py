@@ -130,7 +130,12 @@ def _named_by_themselves(targets: list[Target], prefix: str, default: str = "") 
     named: Named = {}
     for target in targets:
         name = target.name or default
-        _merge(named, _entry(f"{prefix}{name}" if name else prefix.removesuffix("/"), [target]))
+        key = f"{prefix}{name}" if name else prefix.removesuffix("/")
+        found = _entry(key, [target])
+        if prefix and target.name:
+            # Two containers may use a name each; their keys are what tells them apart.
+            found[key][0].name = key
+        _merge(named, found)
     return named
 
 

@@ -56,12 +56,13 @@ def default_items(*, has_others: bool) -> list[Any]:  # noqa: ARG001
 class _TensorTarget(Target):
     """A tensor, or what is in its place of the caller's dict by the time it is looked at."""
 
-    __slots__ = ("slot",)
+    __slots__ = ("part", "slot")
 
     def __init__(
         self, group: Group, tensor: Any, *, name: str | None = None, slot: Slot | None = None
     ) -> None:
         self.slot = slot
+        self.part = name  # in the state of its module, whatever the module's own key
         _check_kind(tensor, name or (slot.key if slot else ""))
         super().__init__(
             group,
@@ -151,7 +152,7 @@ class _Module(Group):
     def assign(self, pairs: Sequence[Any], session: Any = None) -> list[Any]:  # noqa: ARG002
         # The module's own way, which a module with a state of its own making may have changed.
         values = {
-            target.name: _as_tensor(value, target.origin).reshape(target.origin.shape)
+            target.part: _as_tensor(value, target.origin).reshape(target.origin.shape)
             for target, value in pairs
         }
         try:
@@ -165,13 +166,13 @@ class _Module(Group):
     def _refresh(self, targets: Sequence[Any]) -> None:
         state = self.state()
         for target in targets:
-            if target.name not in state:
+            if target.part not in state:
                 raise InvalidArgumentError(
-                    f"{target.name!r} is no longer in the state of {type(self._module).__name__}; "
+                    f"{target.part!r} is no longer in the state of {type(self._module).__name__}; "
                     "make a new Saver after changing a module",
                     key=target.key,
                 )
-            target.origin = state[target.name]
+            target.origin = state[target.part]
 
 
 def _torch() -> Any:
