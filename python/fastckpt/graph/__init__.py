@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastckpt.graph.graph_items import GraphVariable, SaveSliceInfo
     from fastckpt.graph.imported_graph import ImportedGraph
     from fastckpt.graph.importing import import_meta_graph
+    from fastckpt.graph.importing_graphs import import_graph_def
     from fastckpt.graph.keys import GraphKeys
     from fastckpt.graph.meta_building import (
         SaverSpec,
@@ -59,6 +60,7 @@ __all__ = [
     "freeze",
     "freeze_graph",
     "friendly_name",
+    "import_graph_def",
     "import_meta_graph",
     "load_objects",
     "make_ndarray",
@@ -78,6 +80,7 @@ __all__ = [
 
 # Where each name is; packages of this room add their lines.
 _LAZY = {
+    "import_graph_def": "fastckpt.graph.importing_graphs",
     **dict.fromkeys(
         ("clear_devices", "strip_default_attrs", "write_graph"), "fastckpt.graph.graph_def"
     ),

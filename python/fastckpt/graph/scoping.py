@@ -36,7 +36,7 @@ def without_scope(name: str, scope: str | None) -> str:
     return name.removeprefix(f"{scope.removesuffix('/')}/") if scope else name
 
 
-def scope_graph(graph_def: Any, scope: str) -> None:
+def scope_graph(graph_def: Any, scope: str, *, has_frames: bool = True) -> None:
     """Put all nodes of a graph below a scope, in place.
 
     Parameters
@@ -46,6 +46,9 @@ def scope_graph(graph_def: Any, scope: str) -> None:
         theirs, and so does what a checkpoint knows: shared names of resources, keys of tensors.
     scope : str
         The scope, with or without a slash at its end.
+    has_frames : bool
+        Put the frames of loops below it as well. Importing a meta graph does so, importing a
+        GraphDef does not.
 
     Raises
     ------
@@ -63,10 +66,10 @@ def scope_graph(graph_def: Any, scope: str) -> None:
         node.input[:] = [
             f"^{prefix}{x[1:]}" if x.startswith("^") else prefix + x for x in node.input
         ]
-        _scope_attributes(node, prefix.encode())
+        _scope_attributes(node, prefix.encode(), has_frames=has_frames)
 
 
-def _scope_attributes(node: Any, prefix: bytes) -> None:
+def _scope_attributes(node: Any, prefix: bytes, *, has_frames: bool) -> None:
     if "_class" in node.attr:
         places = node.attr["_class"].list.s
         places[:] = [
@@ -74,5 +77,5 @@ def _scope_attributes(node: Any, prefix: bytes) -> None:
             for x in places
         ]
     # Two loops of one frame name would be one loop.
-    if node.op in ("Enter", "RefEnter") and "frame_name" in node.attr:
+    if has_frames and node.op in ("Enter", "RefEnter") and "frame_name" in node.attr:
         node.attr["frame_name"].s = prefix + node.attr["frame_name"].s
