@@ -23,6 +23,7 @@ COMMANDS = {
     "verify": "Read everything and compare every checksum.",
     "stats": "Sum up what tensors hold: extremes, means, zeros, NaNs.",
     "diff": "Tell what differs between two checkpoints.",
+    "convert": "Convert to and from safetensors and npz.",
     "rename": "Write a checkpoint anew with other names.",
     "drop": "Write a checkpoint anew without some tensors.",
     "keep": "Write a checkpoint anew with some tensors alone.",

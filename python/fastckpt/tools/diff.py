@@ -245,16 +245,16 @@ class _Comparison:
         handles = self._first.tensor(row.name), self._second.tensor(row.name)
         found = Difference()
         try:
-            for a, b in self._pieces(*handles):
-                found.merge(compare(a, b, self._tolerance))
+            for pieces in self._pieces(*handles):
+                found.merge(compare(*pieces, self._tolerance))
         except CheckpointError as error:
             self._failures.append(VerifyFailure(row.name, error))
             return
         if not found.elements:
             self._same += 1
             return
-        sides = [Side(x.tf_dtype, x.shape, x.nbytes) for x in handles]
-        self._changes.append(Change(row.name, "changed", *sides, found.elements, found.max_abs))
+        a, b = (Side(x.tf_dtype, x.shape, x.nbytes) for x in handles)
+        self._changes.append(Change(row.name, "changed", a, b, found.elements, found.max_abs))
 
     def _pieces(self, first: StoredTensor, second: StoredTensor) -> Iterator[tuple[Array, Array]]:
         """Iterate over both, in equal pieces of bounded size where they can be had."""

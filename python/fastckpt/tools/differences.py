@@ -79,7 +79,7 @@ def _bits_differ(a: Array, b: Array) -> NDArray[np.bool_]:
     size = a.dtype.itemsize
     unit = np.dtype(f"u{min(size, 8)}")
     differs: NDArray[np.bool_] = a.view(unit) != b.view(unit)
-    return differs if size <= 8 else differs.reshape(-1, size // 8).any(axis=1)
+    return differs if size <= 8 else np.any(differs.reshape(-1, size // 8), axis=1)
 
 
 def _distance(a: Array, b: Array) -> tuple[Array, Array]:

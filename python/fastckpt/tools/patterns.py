@@ -9,12 +9,12 @@ from fastckpt.checkpoint.reader import Checkpoint
 from fastckpt.errors import TensorNotFoundError
 from fastckpt.names import tensor_not_found
 
-__all__ = ["choose"]
+__all__ = ["choose", "choose_names"]
 
 
 def choose(
     checkpoint: Checkpoint,
-    patterns: Sequence[str],
+    patterns: str | Sequence[str],
     *,
     shown: Callable[[str], str] | None = None,
 ) -> list[str]:
@@ -24,7 +24,7 @@ def choose(
     ----------
     checkpoint : Checkpoint
         Whose names.
-    patterns : sequence of str
+    patterns : str or sequence of str
         Each is a name, a scope (all below it), or holds ``*`` and ``?``, which match slashes too.
         Brackets are ordinary characters.
     shown : callable, optional
@@ -35,12 +35,30 @@ def choose(
     TensorNotFoundError
         A pattern matches nothing; the message lists near names.
     """
-    names = list(checkpoint)
+    try:
+        return choose_names(list(checkpoint), patterns, checkpoint.prefix, shown=shown)
+    except TensorNotFoundError as error:
+        if not checkpoint.damage:
+            raise
+        message = f"{error}; parts of the index are damaged, and it may have been in one of them"
+        raise TensorNotFoundError(message, path=error.path, key=error.key) from None
+
+
+def choose_names(
+    names: Sequence[str],
+    patterns: str | Sequence[str],
+    where: str,
+    *,
+    shown: Callable[[str], str] | None = None,
+) -> list[str]:
+    """Find the names that patterns mean, as :func:`choose` does, among those of `where`."""
+    known = frozenset(names)
     chosen: dict[str, None] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        found = [pattern] if pattern in checkpoint else _matching(pattern, names, shown)
+        found = [pattern] if pattern in known else _matching(pattern, names, shown)
         if not found:
-            raise _no_match(checkpoint, pattern, names)
+            message = tensor_not_found(pattern, names, where)
+            raise TensorNotFoundError(message, path=where, key=pattern)
         chosen.update(dict.fromkeys(found))
     return list(chosen)
 
@@ -59,10 +77,3 @@ def _matching(pattern: str, names: Sequence[str], shown: Callable[[str], str] | 
 def _compiled(pattern: str) -> re.Pattern[str]:
     wild = {"*": ".*", "?": "."}
     return re.compile("".join(wild.get(x) or re.escape(x) for x in pattern), re.DOTALL)
-
-
-def _no_match(checkpoint: Checkpoint, pattern: str, names: Sequence[str]) -> TensorNotFoundError:
-    message = tensor_not_found(pattern, names, checkpoint.prefix)
-    if checkpoint.damage:
-        message += "; parts of the index are damaged, and it may have been in one of them"
-    return TensorNotFoundError(message, path=checkpoint.prefix, key=pattern)

@@ -164,7 +164,7 @@ def stats(
     if not isinstance(source, Checkpoint):
         with open_checkpoint(source, num_threads=num_threads) as checkpoint:
             return stats(checkpoint, patterns, num_threads=num_threads, progress=progress)
-    names = list(source) if patterns is None else choose(source, _as_list(patterns))
+    names = list(source) if patterns is None else choose(source, patterns)
     total_bytes = sum(_size(source.tensor(name)) for name in names) if progress else 0
     found: list[TensorStats] = []
     failures: list[VerifyFailure] = []
@@ -199,16 +199,13 @@ def array_numbers(array: Array, tf_dtype: str) -> Numbers | None:
 
 
 def _tensor_stats(source: Checkpoint, handle: StoredTensor, pool: Executor) -> TensorStats:
-    mapper: Mapper = map if handle.size <= _CHUNK else pool.map
-    numbers = (
-        _summed(blocks(source, handle), mapper) if is_real(handle.tf_dtype) else _read(handle)
-    )
+    numbers = None
+    if is_real(handle.tf_dtype):
+        mapper: Mapper = map if handle.size <= _CHUNK else pool.map
+        numbers = _summed(blocks(source, handle), mapper)
+    else:
+        handle.verify()
     return TensorStats(handle.name, handle.tf_dtype, handle.shape, handle.nbytes, numbers)
-
-
-def _read(handle: StoredTensor) -> None:
-    """Find out whether the bytes are intact."""
-    handle.verify()
 
 
 def _summed(pieces: Iterable[Array], mapper: Mapper) -> Numbers:
@@ -274,7 +271,3 @@ def _size(handle: StoredTensor) -> int:
         return handle.nbytes
     except CheckpointError:
         return 0
-
-
-def _as_list(patterns: str | Sequence[str]) -> list[str]:
-    return [patterns] if isinstance(patterns, str) else list(patterns)
