@@ -44,7 +44,7 @@ class SaverRule:
     Parameters
     ----------
     max_to_keep : int
-        Length of the list; 0 for no list at all, with nothing ever dropped.
+        Length of the list; 0 for a list that saves leave alone, with nothing ever dropped.
     every_n_hours : float
         A dropped checkpoint that was saved after the threshold stays for good, and the threshold
         moves on by so many hours.
@@ -62,7 +62,7 @@ class SaverRule:
     def plan(self, path: str, time: float) -> Kept:
         """Say what the list is once `path` was saved at `time`; nothing changes."""
         if not self.max_to_keep:
-            return Kept([], [])
+            return Kept(list(self.checkpoints), [])
         checkpoints = [x for x in self.checkpoints if not same_checkpoint(x.path, path)]
         checkpoints.append(Tracked(path, time))
         excess = 1 if len(checkpoints) > self.max_to_keep else 0
