@@ -60,7 +60,7 @@ def bind_variables(
         else:
             found[name] = stored
     if missing:
-        raise _missing(missing, checkpoint)
+        raise _missing(sorted(missing), checkpoint)
     source = value_source(checkpoint, [found])
     for name, stored in found.items():
         _check_shape(graph.operation_named(name), stored, checkpoint)

@@ -162,7 +162,9 @@ def _changed(message: Any, scope: str, *, clear_devices: bool) -> Any:
         for node in copy.graph_def.node:
             node.device = ""
     if scope:
-        scope_graph(copy.graph_def, scope)
+        # TensorFlow renames the frames of loops when it makes their contexts anew.
+        has_frames = GraphKeys.WHILE_CONTEXT in copy.collection_def
+        scope_graph(copy.graph_def, scope, has_frames=has_frames)
         for field in _SAVER_NAMES if copy.HasField("saver_def") else ():
             setattr(copy.saver_def, field, in_scope(getattr(copy.saver_def, field), scope))
     return copy

@@ -99,7 +99,7 @@ class MetaGraph:
         return meta_graph
 
     def save(
-        self, path: str | os.PathLike[str], *, as_text: bool = False, sync: bool = True
+        self, path: str | os.PathLike[str], *, as_text: bool | None = None, sync: bool = True
     ) -> None:
         """Write the meta graph to a file, which appears whole or not at all.
 
@@ -107,8 +107,8 @@ class MetaGraph:
         ----------
         path : str or PathLike
             The file; missing directories are made.
-        as_text : bool
-            Write text form.
+        as_text : bool, optional
+            Write text form, or binary; by default the form that was read, else binary.
         sync : bool
             Return when the file is on the device.
 
@@ -121,16 +121,18 @@ class MetaGraph:
 
         Notes
         -----
-        What was not changed since it was read is written as it was read, byte for byte, if the
-        form is the same. Binary form keeps fields that this package does not know; text form
-        cannot.
+        What was not changed since it was read is written as it was read, byte for byte, unless
+        another form is asked for. Binary form keeps fields that this package does not know; text
+        form cannot.
         """
         replace_file(path, self.to_bytes(as_text=as_text), sync=sync)
 
-    def to_bytes(self, *, as_text: bool = False) -> bytes:
+    def to_bytes(self, *, as_text: bool | None = None) -> bytes:
         """Give what `save` writes."""
         original = self._original
-        if original is not None and is_text(original) == as_text:
+        was_text = original is not None and is_text(original)
+        as_text = was_text if as_text is None else as_text
+        if original is not None and was_text == as_text:
             before = parse_message(original, "MetaGraphDef")
             # Messages that hold a NaN are unequal to themselves; their bytes are not.
             if serialize(before) == serialize(self.meta_graph_def):
