@@ -188,6 +188,21 @@ def test_a_graph_in_use_wins_over_variables_of_ours(caplog: pytest.LogCaptureFix
         assert sorted(name_targets({"a": mine, "v": tf1.global_variables()[0]})) == ["a", "v"]
 
 
+@KINDS
+def test_names_that_clash_only_through_slices(resource: bool) -> None:
+    with tf.Graph().as_default():
+        scene = Scene(resource=resource)
+        info = tf.Variable.SaveSliceInfo("v", [2], [0], [2])
+        scene.w._set_save_slice_info(info)
+        scene.p2._name = "p"
+        for make in (tf1.train.Saver, name_targets):
+            with pytest.raises(ValueError, match="same name: v"):
+                make([scene.v, scene.w])
+            with pytest.raises(ValueError, match="same name: p"):
+                make([scene.p, scene.p2])
+            make({"v": scene.v, "other": [scene.w]})
+
+
 def test_an_empty_key_is_refused_where_tensorflow_aborts_at_save() -> None:
     with tf.Graph().as_default():
         v = tf1.get_variable("v", [1])

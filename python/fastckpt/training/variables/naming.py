@@ -49,7 +49,7 @@ def name_items(items: Iterable[Any]) -> Named:
         if part is not None and len(targets) == 1:
             _merge_slice(named, one_by_one, targets[0], part.full_name)
         elif part is not None:
-            _merge(named, _entry(part.full_name, targets))
+            _merge(named, _entry(name, targets))
         elif len(targets) == 1 and targets[0].group.shared_names:
             _merge_shared(named, targets[0])
         else:

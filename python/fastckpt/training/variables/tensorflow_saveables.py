@@ -1,4 +1,4 @@
-"""SaveableObjects of TensorFlow, such as those of lookup tables in a graph."""
+"""SaveableObjects of TensorFlow, such as those of lookup tables, in a graph or eager."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastckpt.errors import InvalidArgumentError, UnsupportedError
-from fastckpt.training.variables.protocol import Pair, SliceInfo, Target
+from fastckpt.training.variables.protocol import Group, Pair, SliceInfo, Target
 from fastckpt.training.variables.tensorflow_graph import GraphGroup, fed, run
 from fastckpt.training.variables.tensorflow_variables import device_of, tensorflow
 
@@ -27,18 +27,12 @@ class _Saveable(GraphGroup):
         tf1 = tensorflow().compat.v1
         with graph.as_default(), tf1.name_scope("fastckpt/"):
             self._sources = [tf1.placeholder(x.dtype.base_dtype, None) for x in tensors]
-            restored = saveable.restore(self._sources, None)
-        self._operation: str = getattr(restored, "op", restored).name
+            self._operation: str = tf1.group(saveable.restore(self._sources, None)).name
 
     def check(self, pairs: Sequence[Pair], session: Any = None) -> None:
         """Raise unless all tensors are there, which its operation takes at once."""
         self.session(session)
-        if len(pairs) != len(self._sources):
-            raise InvalidArgumentError(
-                f"{pairs[0][0].label} is one of {len(self._sources)} tensors of a SaveableObject, "
-                "which are restored together; the checkpoint does not hold them all",
-                key=pairs[0][0].key,
-            )
+        _check_all(pairs, len(self._sources))
 
     def assign(self, pairs: Sequence[Any], session: Any = None) -> list[Any]:
         """Run the operation with all values fed."""
@@ -50,13 +44,41 @@ class _Saveable(GraphGroup):
         return [target.origin for target, _ in pairs]
 
 
+class _EagerSaveable(Group):
+    """One SaveableObject outside of graphs: it restores when it is asked to."""
+
+    def __init__(self, saveable: Any) -> None:
+        self._saveable = saveable
+
+    def read(
+        self,
+        targets: Sequence[Any],
+        session: Any = None,  # noqa: ARG002
+        *,
+        share: bool = False,  # noqa: ARG002
+    ) -> list[Any]:
+        values = [self._saveable.specs[target.position].tensor for target in targets]
+        return [value.numpy() for value in values]
+
+    def check(self, pairs: Sequence[Pair], session: Any = None) -> None:  # noqa: ARG002
+        _check_all(pairs, len(self._saveable.specs))
+
+    def assign(self, pairs: Sequence[Any], session: Any = None) -> list[Any]:  # noqa: ARG002
+        constant = tensorflow().constant
+        by_position = sorted(pairs, key=lambda pair: int(pair[0].position))
+        self._saveable.restore(
+            [constant(value, target.tf_dtype) for target, value in by_position], None
+        )
+        return [target.origin for target, _ in pairs]
+
+
 class _SaveableTarget(Target):
     __slots__ = ("element_name", "is_ref", "position")
 
-    def __init__(self, group: _Saveable, saveable: Any, position: int, tensor: Any) -> None:
+    def __init__(self, group: Group, saveable: Any, position: int, element: str) -> None:
         spec = saveable.specs[position]
         self.position = position
-        self.element_name = tensor.name
+        self.element_name = element
         self.is_ref = False
         super().__init__(
             group,
@@ -75,13 +97,22 @@ class _SaveableTarget(Target):
 def from_saveable(saveable: Any) -> list[Target]:
     """Make a target of each tensor of a SaveableObject; its own names are their keys."""
     tensors = [spec.tensor for spec in saveable.specs]
-    if not tensors or any(x is None or hasattr(x, "numpy") for x in tensors):
-        raise UnsupportedError(
-            f"the SaveableObject {saveable.name!r} belongs to no graph; save the variables that "
-            "it stands for"
-        )
+    if not tensors or any(x is None for x in tensors):
+        raise UnsupportedError(f"the SaveableObject {saveable.name!r} has no tensor to save")
+    if any(hasattr(x, "numpy") for x in tensors):
+        eager = _EagerSaveable(saveable)
+        return [_SaveableTarget(eager, saveable, i, "") for i in range(len(tensors))]
     group = _Saveable(saveable, tensors)
-    return [_SaveableTarget(group, saveable, i, tensor) for i, tensor in enumerate(tensors)]
+    return [_SaveableTarget(group, saveable, i, x.name) for i, x in enumerate(tensors)]
+
+
+def _check_all(pairs: Sequence[Pair], count: int) -> None:
+    if len(pairs) != count:
+        raise InvalidArgumentError(
+            f"{pairs[0][0].label} is one of {count} tensors of a SaveableObject, which are "
+            "restored together; the checkpoint does not hold them all",
+            key=pairs[0][0].key,
+        )
 
 
 def _parsed(spec: str) -> SliceInfo | None:

@@ -22,6 +22,11 @@ __all__ = [
 
 _log = logging.getLogger("fastckpt")
 
+_HALF_DONE = (
+    "fastckpt: this came while values were being assigned: some variables may have their new "
+    "values, and others their old ones; restore again, or start over"
+)
+
 
 def name_targets(var_list: Any) -> dict[str, list[Target]]:
     """Give the key of everything that a Saver's `var_list` holds.
@@ -101,16 +106,21 @@ def read_values(
 def assign_values(pairs: Sequence[Pair], session: Any = None) -> list[Any]:
     """Assign values to targets of any groups; see :meth:`Group.assign`.
 
-    All groups check what they are given before the first of them writes.
+    All groups check what they are given before the first of them writes. Where something goes
+    wrong after that all the same, the error says so in a note.
     """
     groups = _by_group([target for target, _ in pairs])
     for group, places in groups.items():
         group.check([pairs[i] for i in places], session)
     holders: list[Any] = [None] * len(pairs)
-    for group, places in groups.items():
-        found = group.assign([pairs[i] for i in places], session)
-        for i, holder in zip(places, found, strict=True):
-            holders[i] = holder
+    try:
+        for group, places in groups.items():
+            found = group.assign([pairs[i] for i in places], session)
+            for i, holder in zip(places, found, strict=True):
+                holders[i] = holder
+    except BaseException as error:
+        error.add_note(_HALF_DONE)
+        raise
     return holders
 
 
