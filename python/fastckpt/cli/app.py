@@ -23,6 +23,7 @@ COMMANDS = {
     "verify": "Read everything and compare every checksum.",
     "stats": "Sum up what tensors hold: extremes, means, zeros, NaNs.",
     "diff": "Tell what differs between two checkpoints.",
+    "doctor": "Find out why something does not load, and what to do.",
     "convert": "Convert to and from safetensors and npz.",
     "rename": "Write a checkpoint anew with other names.",
     "drop": "Write a checkpoint anew without some tensors.",
