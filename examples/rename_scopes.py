@@ -2,8 +2,8 @@
 
 Needs NumPy and fastckpt. The same on the command line:
 
-    fastckpt rename old/model new/model 'tower/=encoder/' 's/gamma$/scale/'
-    fastckpt drop new/model small/model '*/Adam*'
+    fastckpt rename old/model 'tower/=encoder/' 's/gamma$/scale/' -o new/model
+    fastckpt drop new/model '*/Adam*' -o small/model
 """
 
 import numpy as np
