@@ -106,7 +106,7 @@ def full_names(graph: ObjectGraph) -> dict[str, str]:
     """The names that the program which saved a checkpoint gave its variables."""
     return {
         friendly_name(x.key): x.full_name
-        for node in graph
+        for node in graph.nodes
         for x in node.attributes
         if x.name == "VARIABLE_VALUE"
     }

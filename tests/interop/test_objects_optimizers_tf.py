@@ -91,7 +91,7 @@ def test_slots_go_both_ways(kind: str, tmp_path: Path) -> None:
 def test_slots_from_arrays_alone(tmp_path: Path) -> None:
     objects = {"model": {"w": np.float32([5, 6]), "b": 7.0}, "train": {"opt": {}}}
     slots = {("train.opt", "momentum"): {"model.w": np.float32([1, 2]), "model.b": 3.0}}
-    path = save_objects(tmp_path / "m", objects, slots=slots, sync=False)
+    path = save_objects(tmp_path / "m", objects, slots=slots, sync=False, num_shards=3)
     training = Training("momentum")
     training.step()
     tf.train.Checkpoint(**training.objects).restore(path).assert_consumed()

@@ -178,7 +178,7 @@ def others(number: int) -> dict[str, Any]:
 
 def test_what_is_no_variable_goes_both_ways(tmp_path: Path) -> None:
     theirs = twins.save_by_tensorflow(tmp_path / "tf", **others(4))
-    assert list(theirs.values) == [
+    assert list(theirs.others) == [
         "it@ITERATOR_STATE", "state@py_state", "t@table-keys", "t@table-values",
     ]  # fmt: skip
     assert theirs.python_state == {"state": b"4"}
@@ -219,7 +219,7 @@ def test_corpus(name: str, tmp_path: Path) -> None:
     theirs = tensorflow_graph(path)
     assert graph.message.SerializeToString() == theirs.SerializeToString()
     attributes = [x for node in theirs.nodes for x in node.attributes]
-    assert [x.key for node in graph for x in node.attributes] == [
+    assert [x.key for node in graph.nodes for x in node.attributes] == [
         x.checkpoint_key for x in attributes
     ]
     assert graph.names_to_keys() == {x.full_name: x.checkpoint_key for x in attributes}
@@ -229,10 +229,10 @@ def test_corpus(name: str, tmp_path: Path) -> None:
     names = [*graph.variables, *(x for of in graph.slots.values() for x in of)]
     assert all(graph.key(x) in graph.checkpoint for x in names)
     view = tf.train.CheckpointView(path)
-    assert all(graph.node(x).children == view.children(x) for x in range(len(graph)))
+    assert all(graph.nodes[x].children == view.children(x) for x in range(len(graph.nodes)))
     # Every tensor but the graph itself belongs to an object.
     slots = {x.name for of in graph.slots.values() for x in of.values()}
-    known = {x.name for x in (*graph.variables.values(), *graph.values.values())} | slots
+    known = {x.name for x in (*graph.variables.values(), *graph.others.values())} | slots
     assert known == set(graph.checkpoint) - {"_CHECKPOINTABLE_OBJECT_GRAPH"}
     if all(x.sha256 for x in CORPUS[name].tensors):
         counter = None if graph.save_counter is not None else False

@@ -50,6 +50,8 @@ def test_variables_have_friendly_names(training: ObjectGraph) -> None:
         "step", "save_counter", "opt.iter", "opt.decay", "model.layers[0].w", "model.layers[1]._b",
     ]  # fmt: skip
     assert training.variables["model.layers[0].w"].shape == (2, 3)
+    assert list(training) == list(training.variables)
+    assert len(training) == 6
     assert training.save_counter == 3
 
 
@@ -100,22 +102,23 @@ def test_slots_underscores_and_what_is_missing(training: ObjectGraph) -> None:
 
 
 def test_objects(training: ObjectGraph) -> None:
-    assert len(training) == len(list(training)) == 14
+    assert len(training.nodes) == len(list(training.nodes)) == 14
     root = training.find("")
     assert root.id == 0
     assert root.children == {"model": 1, "opt": 2, "step": 3, "save_counter": 4}
-    assert training.node(11).attributes == (
+    assert training.nodes[11].attributes == (
         (VALUE, "layer/w", "model/layers/0/w/.ATTRIBUTES/VARIABLE_VALUE"),
     )
-    assert training.node(2).slot_variables == (("momentum", 11, 13),)
-    assert training.node(0).has_checkpoint_values is None
-    assert training.node(0).registered_saver is None
+    assert training.nodes[2].slot_variables == (("momentum", 11, 13),)
+    assert training.nodes[0].has_checkpoint_values is None
+    assert training.nodes[0].registered_saver is None
+    assert [x.id for x in training.nodes[-2:]] == [12, 13]
     assert training.path(11) == ("model", "layers", "0", "w")
     assert training.path(13) is None
     assert training.aliases("model.layers[0].w") == ["model.layers[0].w", "model.layers[1].w"]
     assert training.aliases("model") == ["model", "model.layers[0].model"]
     with pytest.raises(IndexError):
-        training.node(14)
+        training.nodes[14]
 
 
 def test_full_names(training: ObjectGraph) -> None:
@@ -187,7 +190,7 @@ def test_values_that_are_no_variables(tmp_path: Path) -> None:
         K("plain/more"): 2,
     }
     graph = object_graph(write_graph(tmp_path / "m", nodes, **values))
-    assert list(graph.values) == ["state@py_state", "table@table-keys", "table@table-values"]
+    assert list(graph.others) == ["state@py_state", "table@table-keys", "table@table-values"]
     assert graph.python_state == {"state": b"abc"}
     assert graph["table@table-values"] == 5
     assert list(graph.variables) == ["plain", "plain.more"]
@@ -230,7 +233,7 @@ def test_protobuf_is_imported_on_first_use(tmp_path: Path) -> None:
         import fastckpt, fastckpt.graph
         from fastckpt.graph import object_graph, save_objects, load_objects, friendly_name
         assert not any(name.startswith("google.protobuf") for name in sys.modules)
-        assert len(object_graph({path!r})) == 1
+        assert len(object_graph({path!r}).nodes) == 1
         assert "google.protobuf" in sys.modules
         assert "tensorflow" not in sys.modules
     """

@@ -30,7 +30,7 @@ def save(folder: Path, objects: Any, **options: Any) -> Any:
 
 
 def children(graph: Any) -> list[dict[str, int]]:
-    return [node.children for node in graph]
+    return [node.children for node in graph.nodes]
 
 
 def test_objects_are_numbered_breadth_first(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_objects_are_numbered_breadth_first(tmp_path: Path) -> None:
     assert list(graph.checkpoint) == sorted(
         [KEY, *map(K, ["b/0", "b/1/0", "d/a/k", "d/z"])], key=str.encode
     )
-    stored = [node.has_checkpoint_values for node in graph]
+    stored = [node.has_checkpoint_values for node in graph.nodes]
     assert [x for x, has in enumerate(stored) if not has] == [3, 9]
     np.testing.assert_array_equal(graph["d.z"], W)
 
@@ -83,7 +83,7 @@ def test_cycles(tmp_path: Path) -> None:
 def test_names_are_escaped(tmp_path: Path) -> None:
     names = ["a/b", "a.b", ".ATTRIBUTES", "", "0", "é", "a b", "\x00"]
     graph = save(tmp_path, {"d": dict.fromkeys(names, 1)})
-    assert [x.key for node in graph for x in node.attributes] == [
+    assert [x.key for node in graph.nodes for x in node.attributes] == [
         K("d/" + x) for x in ["a.Sb", "a..b", "..ATTRIBUTES", "", "0", "é", "a b", "\x00"]
     ]
     assert list(load_objects(graph.checkpoint)["d"]) == names
@@ -158,8 +158,8 @@ def test_slots(tmp_path: Path) -> None:
     objects = {"a": {"w": W}, "opt": {"iter": np.int64(1)}, "b": 2.0}
     slots = {("opt", "m"): {"b": 3.0, "a.w": W + 1}, ("opt", "v"): {"a/w": W + 2}}
     graph = save(tmp_path, objects, slots=slots)
-    assert graph.node(3).slot_variables == (("m", 2, 6), ("m", 4, 7), ("v", 4, 8))
-    assert graph.node(6).attributes[0].key == K("b/.OPTIMIZER_SLOT/opt/m")
+    assert graph.nodes[3].slot_variables == (("m", 2, 6), ("m", 4, 7), ("v", 4, 8))
+    assert graph.nodes[6].attributes[0].key == K("b/.OPTIMIZER_SLOT/opt/m")
     found = {key: {x: y.read().tolist() for x, y in of.items()} for key, of in graph.slots.items()}
     assert found == {
         ("opt", "m"): {"b": 3.0, "a.w": (W + 1).tolist()},

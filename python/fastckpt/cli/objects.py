@@ -19,7 +19,7 @@ def print_objects(checkpoint: fastckpt.Checkpoint) -> None:
     for line in graph.tree(max_lines=None):
         text = safe(line)
         write(f"{text if speaks_unicode() else text.translate(_ASCII)}\n")
-    what = [counted(len(graph), "object"), counted(len(graph.variables), "variable")]
+    what = [counted(len(graph.nodes), "object"), counted(len(graph.variables), "variable")]
     if graph.slots:
         what.append(counted(sum(map(len, graph.slots.values())), "slot variable"))
     amount = styled(", ".join(what), "bold")

@@ -137,7 +137,7 @@ class ObjectGraph(Objects):
     def variables(self) -> dict[str, StoredTensor]:
         """Friendly name -> handle of every variable that is no slot variable."""
         slots = self._roles.slots
-        return self._handles(self._value_keys(x for x in range(len(self)) if x not in slots))
+        return self._handles(self._value_keys(x for x in range(len(self.nodes)) if x not in slots))
 
     @functools.cached_property
     def slots(self) -> dict[tuple[str, str], dict[str, StoredTensor]]:
@@ -183,7 +183,7 @@ class ObjectGraph(Objects):
         return self._named_weights(sorted(self._roles.trained))
 
     @functools.cached_property
-    def values(self) -> dict[str, StoredTensor]:
+    def others(self) -> dict[str, StoredTensor]:
         """Friendly name -> handle of what is stored of objects that are no variables.
 
         Such as ``state@py_state``, ``table@table-keys`` and ``iterator@ITERATOR_STATE``.
@@ -197,7 +197,7 @@ class ObjectGraph(Objects):
         """Friendly name of the object -> what it serialised. Reads the values."""
         return {
             friendly_path(place.path): bytes(handle.read().item())
-            for place, handle in ((parse_name(x), handle) for x, handle in self.values.items())
+            for place, handle in ((parse_name(x), handle) for x, handle in self.others.items())
             if place.attribute == _PYTHON_STATE and handle.tf_dtype == "string"
         }
 
@@ -210,6 +210,14 @@ class ObjectGraph(Objects):
             if handle.shape == () and handle.dtype.kind in "iu":
                 return int(handle.read())
         return None
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the friendly names of the variables."""
+        return iter(self.variables)
+
+    def __len__(self) -> int:
+        """Count the variables."""
+        return len(self.variables)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Give the array of a tensor, read-only and a view where possible, as the checkpoint."""
@@ -241,7 +249,7 @@ class ObjectGraph(Objects):
         TensorNotFoundError, InvalidArgumentError
             As :meth:`tensor`.
         """
-        for known in (self.variables, self.values):
+        for known in (self.variables, self.others):
             if name in known:
                 return known[name].name
         if name in self.checkpoint:
@@ -268,7 +276,7 @@ class ObjectGraph(Objects):
 
     def __repr__(self) -> str:
         return (
-            f"<ObjectGraph {self.checkpoint.prefix!r}: {len(self)} objects, "
+            f"<ObjectGraph {self.checkpoint.prefix!r}: {len(self.nodes)} objects, "
             f"{len(self.variables)} variables>"
         )
 

@@ -51,6 +51,7 @@ class Draft:
         self.children: list[list[tuple[str, int]]] = []
         self.attributes: list[dict[str, Any]] = []
         self.ways: list[tuple[int, str]] = []
+        self._by_name: dict[int, dict[str, int]] = {}
 
     def add(self, parent: int, name: str) -> int:
         """Add an object that is known by this way, and give its number."""
@@ -79,10 +80,15 @@ class Draft:
         return tuple(reversed(steps))
 
     def walk(self, path: Iterable[str]) -> int | None:
-        """Follow local names from the root; None where there is no such child."""
+        """Follow local names from the root; None where there is no such child.
+
+        For a draft that is complete.
+        """
         number = 0
         for name in path:
-            found = dict(self.children[number]).get(name)
+            if number not in self._by_name:
+                self._by_name[number] = dict(self.children[number])
+            found = self._by_name[number].get(name)
             if found is None:
                 return None
             number = found

@@ -65,7 +65,7 @@ def load_objects(
     Arrays are read in parallel, in file order; no stored depth is a problem.
     """
     graph = ObjectGraph(as_checkpoint(checkpoint))
-    nodes = {number: graph.node(number) for number in graph.reachable_numbers}
+    nodes = {number: graph.nodes[number] for number in graph.reachable_numbers}
     stored = {number: list(_stored(graph, node)) for number, node in nodes.items()}
     arrays = _read(
         graph.checkpoint,

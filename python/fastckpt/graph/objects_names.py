@@ -83,7 +83,9 @@ def escape(name: str) -> str:
     >>> escape("a/b.c")
     'a.Sb..c'
     """
-    return name.replace(".", "..").replace("/", ".S")
+    if "." in name or "/" in name:
+        return name.replace(".", "..").replace("/", ".S")
+    return name
 
 
 def unescape(text: str) -> str:

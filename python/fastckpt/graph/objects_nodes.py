@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, overload
 
 from fastckpt.checkpoint.reader import Checkpoint
 from fastckpt.errors import TensorNotFoundError
 from fastckpt.graph import objects_roles as roles
-from fastckpt.graph.objects_message import read_edges, read_message
+from fastckpt.graph.objects_message import Edges, read_edges, read_message
 from fastckpt.graph.objects_names import VALUE, Place, friendly_name, friendly_path, parse_name
 from fastckpt.names import near_names
 
-__all__ = ["Attribute", "ObjectNode", "Objects"]
+__all__ = ["Attribute", "Nodes", "ObjectNode", "Objects"]
 
 # Longer ways are not spelled out for every object: in a file made to harm, names would take
 # memory that grows with the square of the objects.
@@ -59,6 +59,42 @@ class ObjectNode(NamedTuple):
     has_checkpoint_values: bool | None
 
 
+class Nodes(Sequence[ObjectNode]):
+    """The objects of a graph, each made when it is asked for."""
+
+    def __init__(self, message: Any, edges: Edges) -> None:
+        self._message = message
+        self._edges = edges
+
+    def __len__(self) -> int:
+        return len(self._edges)
+
+    @overload
+    def __getitem__(self, index: int) -> ObjectNode: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ObjectNode]: ...
+
+    def __getitem__(self, index: int | slice) -> ObjectNode | list[ObjectNode]:
+        if isinstance(index, slice):
+            return [self[x] for x in range(len(self))[index]]
+        number = range(len(self))[index]
+        stored = self._message.nodes[number]
+        saver = stored.registered_saver
+        has_values = stored.has_checkpoint_values
+        return ObjectNode(
+            number,
+            dict(self._edges[number]),
+            tuple(Attribute(x.name, x.full_name, x.checkpoint_key) for x in stored.attributes),
+            tuple(
+                (x.slot_name, x.original_variable_node_id, x.slot_variable_node_id)
+                for x in stored.slot_variables
+            ),
+            (saver.name, saver.object_name) if stored.HasField("registered_saver") else None,
+            has_values.value if stored.HasField("has_checkpoint_values") else None,
+        )
+
+
 class Objects:
     """The objects of a checkpoint and their names, without the tensors."""
 
@@ -69,38 +105,13 @@ class Objects:
         self.checkpoint = checkpoint
         self.message = read_message(checkpoint)
         self._edges = read_edges(self.message, checkpoint.prefix)
+        # Children by name of the objects that were passed on the way to others.
+        self._by_name: dict[int, dict[str, int]] = {}
 
-    def __len__(self) -> int:
-        """Count the objects, slot variables and unreachable ones included."""
-        return len(self._edges)
-
-    def __iter__(self) -> Iterator[ObjectNode]:
-        return map(self.node, range(len(self)))
-
-    def node(self, number: int) -> ObjectNode:
-        """Give an object by its number.
-
-        Raises
-        ------
-        IndexError
-            No such object.
-        """
-        number = range(len(self))[number]
-        stored = self.message.nodes[number]
-        saver = stored.registered_saver
-        return ObjectNode(
-            number,
-            dict(self._edges[number]),
-            tuple(Attribute(x.name, x.full_name, x.checkpoint_key) for x in stored.attributes),
-            tuple(
-                (x.slot_name, x.original_variable_node_id, x.slot_variable_node_id)
-                for x in stored.slot_variables
-            ),
-            (saver.name, saver.object_name) if stored.HasField("registered_saver") else None,
-            stored.has_checkpoint_values.value
-            if stored.HasField("has_checkpoint_values")
-            else None,
-        )
+    @functools.cached_property
+    def nodes(self) -> Nodes:
+        """The objects by number, slot variables and unreachable ones included."""
+        return Nodes(self.message, self._edges)
 
     def find(self, name: str) -> ObjectNode:
         """Find an object by its name.
@@ -120,7 +131,7 @@ class Objects:
         number = self._number_at(parse_name(name))
         if number is None:
             raise self._not_found(name, "object")
-        return self.node(number)
+        return self.nodes[number]
 
     def path(self, number: int) -> tuple[str, ...] | None:
         """Give the local names on the shortest way from the root to an object.
@@ -130,7 +141,7 @@ class Objects:
         tuple of str or None
             Empty for the root; None for slot variables and for what nothing leads to.
         """
-        return roles.path_to(self._ways, range(len(self))[number])
+        return roles.path_to(self._ways, range(len(self.nodes))[number])
 
     def name(self, number: int) -> str:
         """Give the friendly name of an object: the shortest way to it, empty for the root.
@@ -138,7 +149,7 @@ class Objects:
         For weights it is the shortest that leads through no optimizer. Where there is none, or it
         has more than 64 steps, the name follows the key of the value, or else the number: ``#7``.
         """
-        return self._name_by(self._homes, range(len(self))[number])
+        return self._name_by(self._homes, range(len(self.nodes))[number])
 
     def aliases(self, name: str) -> list[str]:
         """List the friendly names of an object, one for each reference to it.
@@ -206,7 +217,11 @@ class Objects:
     def stored_numbers(self) -> set[int]:
         """The numbers of the objects of which, or below which, something is stored."""
         nodes = enumerate(self.message.nodes)
-        own = (x for x, node in nodes if node.attributes or node.slot_variables)
+        own = (
+            number
+            for number, node in nodes
+            if node.attributes or node.slot_variables or node.HasField("registered_saver")
+        )
         return roles.with_owners(self._edges, own)
 
     # --- names --------------------------------------------------------------------------------
@@ -246,7 +261,9 @@ class Objects:
         """Follow local names from the root; None where there is no such child."""
         number = 0
         for name in path:
-            children = dict(self._edges[number])
+            children = self._by_name.get(number)
+            if children is None:
+                children = self._by_name[number] = dict(self._edges[number])
             found = children.get(name, children.get(f"_{name}"))
             if found is None:
                 return None
@@ -254,12 +271,13 @@ class Objects:
         return number
 
     def _not_found(self, name: str, what: str) -> TensorNotFoundError:
-        known = [friendly_name(key) for key in self._value_keys(range(len(self)))]
+        known = [friendly_name(key) for key in self._value_keys(range(len(self.nodes)))]
         near = [repr(x) for x in near_names(name, known)]
         hint = f"did you mean {' or '.join(near)}?" if near else "tree() draws all of them"
         prefix = self.checkpoint.prefix
         return TensorNotFoundError(
-            f"no {what} {name!r} in the object graph of {prefix!r} ({len(self)} objects); {hint}",
+            f"no {what} {name!r} in the object graph of {prefix!r} "
+            f"({len(self.nodes)} objects); {hint}",
             path=prefix,
             key=name,
         )

@@ -12,10 +12,10 @@ from fastckpt.checkpoint.inputs import Input, prepare
 from fastckpt.checkpoint.options import WriteBackend, check_integer
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
 from fastckpt.checkpoint.writer import save
-from fastckpt.errors import InvalidArgumentError
+from fastckpt.errors import CheckpointError, InvalidArgumentError
 from fastckpt.graph.objects_building import Draft, build, check_text
 from fastckpt.graph.objects_message import OBJECT_GRAPH_KEY
-from fastckpt.graph.objects_names import VALUE, Place, friendly_path, parse_name
+from fastckpt.graph.objects_names import VALUE, Place, friendly_name, friendly_path, parse_name
 from fastckpt.graph.objects_roles import with_owners
 from fastckpt.names import near_names
 from fastckpt.progress import ProgressLike
@@ -162,15 +162,14 @@ def object_tensors(
             node.children.add(node_id=child, local_name=name)
         path = draft.path(number) if draft.attributes[number] else ()
         for attribute, value in draft.attributes[number].items():
-            place = Place(path, attribute)
-            _add(tensors, node, place, value, names.of(place))
+            _add(tensors, node, Place(path, attribute), value, names)
     for number, x in enumerate(slot_variables, len(draft.children)):
         message.nodes[x.optimizer].slot_variables.add(
             slot_name=x.place.slot,
             original_variable_node_id=x.variable,
             slot_variable_node_id=number,
         )
-        _add(tensors, message.nodes.add(), x.place, x.value, names.of(x.place))
+        _add(tensors, message.nodes.add(), x.place, x.value, names)
     names.check_all_used()
     _mark_stored(message, draft)
     tensors[OBJECT_GRAPH_KEY] = prepare(OBJECT_GRAPH_KEY, message.SerializeToString())
@@ -196,11 +195,10 @@ class _FullNames:
         self._unused = dict(zip(self._wanted, wanted, strict=False))
         self._draft = draft
 
-    def of(self, place: Place) -> str:
+    def of(self, place: Place, key: str) -> str:
         """Give the full name of what is stored at a place; empty unless it is a variable."""
         if place.attribute != VALUE:
             return ""
-        key = place.key
         self._unused.pop(key, None)
         if key in self._wanted:
             return self._wanted[key]
@@ -230,29 +228,35 @@ def _counter(prefix: object, objects: object, counter: object) -> int | None:
         return check_integer("save_counter", counter, 0, (1 << 63) - 1)
     if isinstance(objects, Mapping) and "save_counter" in objects:
         return None
-    match = _NUMBERED.search(os.fspath(prefix)) if isinstance(prefix, str | os.PathLike) else None
+    path = os.fspath(prefix) if isinstance(prefix, os.PathLike) else prefix
+    match = _NUMBERED.search(path) if isinstance(path, str) else None
     return 0 if match is None else int(match[1])
 
 
-def _add(tensors: dict[str, Any], node: Any, place: Place, value: Any, full_name: str) -> None:
+def _add(tensors: dict[str, Any], node: Any, place: Place, value: Any, names: _FullNames) -> None:
     """Store a value, and tell of it in the object's node."""
     key = place.key
     if key in tensors:
         raise InvalidArgumentError(
             f"two objects have the key {key!r}; give one of them another name", key=key
         )
-    tensors[key] = _prepare(place, value)
+    tensors[key] = _prepare(key, value)
+    full_name = names.of(place, key)
     node.attributes.add(name=place.attribute, full_name=full_name, checkpoint_key=key)
 
 
-def _prepare(place: Place, value: Any) -> Input:
+def _prepare(key: str, value: Any) -> Input:
     # Exact types: NumPy's float64 is a float, and keeps its type.
     dtype = None
     if type(value) is float:
         dtype = "float32"
     elif type(value) is int:
         dtype = "int32" if -(1 << 31) <= value < 1 << 31 else "int64"
-    return prepare(place.name, value, dtype)
+    try:
+        return prepare(key, value, dtype)
+    except CheckpointError:
+        # Names are made where they are needed: for messages.
+        return prepare(friendly_name(key), value, dtype)
 
 
 def _find_slots(draft: Draft, slots: Slots) -> list[_SlotVariable]:

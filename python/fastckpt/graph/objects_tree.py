@@ -54,7 +54,7 @@ def draw(
     """Draw the tree; see :meth:`ObjectGraph.tree`."""
     for count, item in enumerate(items(graph, max_depth, with_empty=with_empty)):
         if count == max_lines:
-            yield f"… the first {max_lines} lines; there are {len(graph)} objects"
+            yield f"… the first {max_lines} lines; there are {len(graph.nodes)} objects"
             return
         yield "  ".join(filter(None, (f"{item.guides}{item.label}", describe(graph, item))))
 
@@ -63,9 +63,12 @@ def describe(graph: Objects, item: Item) -> str:
     """Tell of the object of a line what is not its name."""
     if item.shown_as is not None:
         return f"= {item.shown_as}"
-    found = [_describe_attribute(graph, x.name, x.key) for x in graph.node(item.number).attributes]
+    node = graph.nodes[item.number]
+    found = [_describe_attribute(graph, x.name, x.key) for x in node.attributes]
     if item.number in graph.optimizer_numbers:
         found.append("optimizer")
+    if node.registered_saver is not None:
+        found.append(f"saved by {node.registered_saver[0]}")
     if item.more:
         found.append(f"… {item.more} below")
     return ", ".join(found)
@@ -74,7 +77,7 @@ def describe(graph: Objects, item: Item) -> str:
 def items(graph: Objects, max_depth: int, *, with_empty: bool) -> Iterator[Item]:
     """List the lines of the tree; without recursion, since files may nest without bound."""
     slots = _slots_by_variable(graph)
-    hidden = set() if with_empty else set(range(len(graph))) - graph.stored_numbers
+    hidden = set() if with_empty else set(range(len(graph.nodes))) - graph.stored_numbers
     stack = [_Waiting(Item("", "(root)", 0), "", 0)]
     while stack:
         line = stack.pop()
@@ -102,7 +105,7 @@ def _hung(below: list[Item], parent: _Waiting) -> list[_Waiting]:
 
 
 def _children(graph: Objects, number: int) -> Iterator[Item]:
-    for name, child in graph.node(number).children.items():
+    for name, child in graph.nodes[number].children.items():
         label = friendly_path([name])
         if graph.is_home(number, name, child):
             yield Item("", label, child)
