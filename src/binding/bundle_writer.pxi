@@ -168,7 +168,7 @@ cdef class BundleWriter:
                             <size_t>fields.rank, <const int64_t*>fields.shape, strides,
                             fields.data, False)
         if count_elements(fields) * self.last_item_size >= FROZEN_BYTES:
-            if has_no_writer(<object>value):
+            if is_snapshot(<object>value):
                 batch.list.SetFrozen()
         return True
 

@@ -4,19 +4,28 @@
 cdef Py_ssize_t FROZEN_BYTES = 1 << 20
 
 
-cdef bint has_no_writer(array):
-    """Whether nobody can change the memory of an array, not even by another array.
+def has_no_writer(array):
+    """Whether nobody changes the memory of an array, as far as NumPy's flags can tell.
 
-    Flags do not tell: an array that is read-only may have writable views of older date.
+    It is read-only, and so is all that it is a view of, down to memory of its own, ``bytes`` or
+    the map of a checkpoint. A writable view that was made before the flag was set goes unseen:
+    what such a view changes may be stored torn, but never with a wrong checksum.
     """
-    while type(array) is ndarray:
-        base = array.base
-        if isinstance(base, Memory):
-            return (<Memory>base).is_private
-        array = base
+    while isinstance(array, ndarray):
+        if array.flags.writeable:
+            return False
+        if array.base is None:
+            return True
+        array = array.base
     if isinstance(array, memoryview):
-        array = array.obj
-    return isinstance(array, bytes)
+        array = array.obj if array.readonly else None
+    return isinstance(array, (bytes, Region))
+
+
+cdef bint is_snapshot(array):
+    """Whether an array is a copy of ``save_async``, which the writer alone can reach."""
+    base = array.base
+    return isinstance(base, Memory) and (<Memory>base).is_private
 
 
 cdef class TensorBatch:
@@ -75,7 +84,7 @@ cdef class TensorBatch:
         self.views.push_back(view)
         self.list.AddPlain(name, number, <size_t>view.ndim, <const int64_t*>view.shape,
                            <const int64_t*>view.strides, view.buf, swapped)
-        if view.len >= FROZEN_BYTES and has_no_writer(array):
+        if view.len >= FROZEN_BYTES and is_snapshot(array):
             self.list.SetFrozen()
         return 0
 
