@@ -4,7 +4,7 @@ from cpython.buffer cimport (
 )
 from cpython.exc cimport PyErr_CheckSignals
 from cython.operator cimport dereference as deref
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libcpp.memory cimport make_shared, shared_ptr, unique_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
@@ -19,6 +19,9 @@ from cpp cimport (
 )
 
 from merge_cpp cimport Discard, MergeOptions, Merger
+from ndarray_fields cimport (
+    FieldsOf, IsExactly, is_free_threaded, kIsContiguous, NdarrayFields, NextItems, Prefetch,
+)
 from traced_cpp cimport ChangeRecord, RecordingFileSystem
 from writer_cpp cimport (
     AllocateArena, CopyJob, CopyTask, Extent, InputList, IsSliceKey, Job, MakeByteView,
@@ -42,7 +45,11 @@ cdef extern from "Python.h":
     int PyTuple_SetItem(object, Py_ssize_t, PyObject*) except -1
     object PyList_New(Py_ssize_t)
     int PyList_SetItem(object, Py_ssize_t, PyObject*) except -1
+    const char* AsUtf8 "PyUnicode_AsUTF8AndSize"(PyObject*, Py_ssize_t*)
+    void PyErr_Clear()
     void Py_INCREF(object)
+    void IncRef "Py_INCREF"(PyObject*)
+    void DecRef "Py_DECREF"(PyObject*)
     int PyGC_Disable()
     int PyGC_Enable()
     ctypedef struct PyObject:
@@ -132,6 +139,8 @@ include "regions.pxi"
 include "bundle_reader.pxi"
 include "load_job.pxi"
 include "traced_files.pxi"
+include "dict_items.pxi"
+include "tensor_batch.pxi"
 include "bundle_writer.pxi"
 include "merge.pxi"
 include "snapshot.pxi"

@@ -1,96 +1,7 @@
 # Writing a tensor bundle.
 
 # Tensors that are handed over together: their buffers are held until they are written.
-cdef size_t BATCH_TENSORS = 16384
-# Smaller tensors hold no whole chunk, and are not worth a look at where their memory is from.
-cdef Py_ssize_t FROZEN_BYTES = 1 << 20
-
-
-def total_nbytes(values, int64_t limit):
-    """Bytes of array-likes together, as far as they say; counting stops at `limit`."""
-    cdef int64_t total = 0
-    for value in values:
-        if type(value) is tuple and len(value) == 2:
-            value = value[0]
-        nbytes = getattr(value, "nbytes", 0)
-        if isinstance(nbytes, int):
-            total += nbytes
-            if total >= limit:
-                break
-    return total
-
-
-cdef bint has_no_writer(array):
-    """Whether nobody can change the memory of an array, not even by another array.
-
-    Flags do not tell: an array that is read-only may have writable views of older date.
-    """
-    while type(array) is ndarray:
-        base = array.base
-        if isinstance(base, Memory):
-            return (<Memory>base).is_private
-        array = base
-    if isinstance(array, memoryview):
-        array = array.obj
-    return isinstance(array, bytes)
-
-
-cdef class TensorBatch:
-    """Tensors on their way to the writer; it holds their memory until it is gone."""
-
-    cdef InputList list
-    cdef vector[Py_buffer] views
-    cdef list held
-
-    def __cinit__(self):
-        self.held = []
-
-    def __dealloc__(self):
-        cdef size_t i
-        for i in range(self.views.size()):
-            PyBuffer_Release(&self.views[i])
-
-    cdef string_view _name(self, name) except *:
-        """Bytes of a name, which stay as long as the batch."""
-        cdef Py_ssize_t size
-        cdef const char* text
-        if type(name) is str:
-            self.held.append(name)
-            text = PyUnicode_AsUTF8AndSize(name, &size)
-            return string_view(text, <size_t>size)
-        self.held.append(name)
-        return string_view(<const char*>name, <size_t>len(<bytes>name))
-
-    cdef int add_array(self, string_view name, int number, array, bint swapped) except -1:
-        cdef Py_buffer view
-        PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
-        self.views.push_back(view)
-        self.list.AddPlain(name, number, <size_t>view.ndim, <const int64_t*>view.shape,
-                           <const int64_t*>view.strides, view.buf, swapped)
-        if view.len >= FROZEN_BYTES and has_no_writer(array):
-            self.list.SetFrozen()
-        return 0
-
-    cdef int add_elements(self, string_view name, int number, shape, elements) except -1:
-        cdef vector[int64_t] dims = shape
-        cdef vector[ByteView] views
-        cdef bytes element
-        views.reserve(len(elements))
-        for element in elements:
-            views.push_back(MakeByteView(<const uint8_t*><const char*>element, len(element)))
-        self.held.append(elements)
-        self.list.AddElements(name, number, dims.size(), dims.data(), views)
-        return 0
-
-    cdef int add_input(self, bytes name, item) except -1:
-        """One ``Input`` of checkpoint/inputs.py."""
-        key = self._name(name)
-        number, shape, array, elements, records = item
-        if array is None:
-            return self.add_elements(key, number, shape, records if elements is None else elements)
-        swapped = not array.dtype.isnative
-        # Shape and memory alone matter; some dtypes export no buffer.
-        return self.add_array(key, number, array, swapped)
+cdef size_t BATCH_TENSORS = 4096
 
 
 cdef class BundleWriter:
@@ -108,6 +19,18 @@ cdef class BundleWriter:
     cdef object check_name
     cdef object lock
     cdef bint at_work
+    # The batch that is being written, its job, and what was there before it.
+    cdef TensorBatch batch
+    cdef WriteJob* job
+    cdef uint64_t bytes_before
+    cdef size_t tensors_before
+    # Where the call began to count.
+    cdef uint64_t first_byte
+    cdef size_t first_tensor
+    # What `numbers` says of the dtype that was looked up last.
+    cdef object last_dtype
+    cdef int32_t last_number
+    cdef int64_t last_item_size
 
     def __cinit__(self, prefix, *, int num_shards, uint64_t alignment, bint block_crcs, bint sync,
                   bint complete_slices, int num_threads, dict numbers, prepare, check_name,
@@ -134,6 +57,7 @@ cdef class BundleWriter:
         self.check_name = check_name
         self.lock = RLock()
         self.at_work = False
+        self.job = NULL
 
     def __dealloc__(self):
         with nogil:
@@ -148,17 +72,28 @@ cdef class BundleWriter:
         return 0
 
     def add_all(self, items, report):
-        """Write ``(name, value)`` pairs; `report(bytes, tensors, name)` may cancel.
+        """Write the items of a dict, or ``(name, value)`` pairs.
 
         Arrays of the dtypes in `numbers` are taken as they are, all else goes through `prepare`.
+        A batch is written while the next is collected; `report(bytes, tensors, name)` may cancel.
         """
         with self.lock:
-            self._add_all(items, report)
+            self._check_idle()
+            self._wait(None)
+            self.first_byte = self.writer.stored_bytes()
+            self.first_tensor = self.writer.num_tensors()
+            try:
+                if type(items) is dict and KNOWS_NDARRAYS:
+                    self._add_dict(items, report)
+                else:
+                    self._add_pairs(items.items() if isinstance(items, dict) else items, report)
+                self._wait(report)
+            except BaseException:
+                self._drop()
+                raise
 
-    cdef int _add_all(self, items, report) except -1:
-        cdef TensorBatch batch = TensorBatch.__new__(TensorBatch)
-        cdef uint64_t first_byte = self.writer.stored_bytes()
-        cdef size_t first_tensor = self.writer.num_tensors()
+    cdef int _add_pairs(self, items, report) except -1:
+        cdef TensorBatch batch = TensorBatch()
         cdef string_view key
         for name, value in items:
             number = self.numbers.get(value.dtype) if type(value) is ndarray else None
@@ -168,10 +103,74 @@ cdef class BundleWriter:
                 key = self._key(batch, name)
                 batch.add_array(key, number, value, False)
             if batch.list.size() >= BATCH_TENSORS:
-                self._write(batch, report, first_byte, first_tensor)
-                batch = TensorBatch.__new__(TensorBatch)
-        self._write(batch, report, first_byte, first_tensor)
+                batch = self._start(batch, report)
+        self._start(batch, report)
         return 0
+
+    cdef int _add_dict(self, dict tensors, report) except -1:
+        cdef PyObject* names[LOOK_AHEAD]
+        cdef PyObject* values[LOOK_AHEAD]
+        cdef Py_ssize_t position = 0
+        cdef Py_ssize_t size = len(tensors)
+        cdef size_t count
+        cdef TensorBatch batch = TensorBatch(min(<size_t>size, BATCH_TENSORS + LOOK_AHEAD))
+        self.writer.Expect(<size_t>size)
+        while True:
+            if len(tensors) != size:
+                raise RuntimeError("the dict of tensors changed its size during the save")
+            count = NextItems(<PyObject*>tensors, &position, LOOK_AHEAD, names, values)
+            if count == 0:
+                break
+            batch.hold(count, names)
+            batch.hold(count, values)
+            self._add_items(batch, count, names, values)
+            if batch.list.size() >= BATCH_TENSORS:
+                batch = self._start(batch, report)
+        self._start(batch, report)
+        return 0
+
+    cdef int _add_items(self, TensorBatch batch, size_t count, PyObject** names,
+                        PyObject** values) except -1:
+        cdef size_t i
+        for i in range(count):
+            if is_plain_array(values[i]):
+                Prefetch(FieldsOf(values[i]).shape)
+        for i in range(count):
+            if not self._add_plain(batch, names[i], values[i]):
+                name = <object>names[i]
+                batch.add_input(self.check_name(name), self.prepare(name, <object>values[i]))
+        return 0
+
+    cdef bint _add_plain(self, TensorBatch batch, PyObject* name, PyObject* value) except -1:
+        """Add an array by its fields; False, and nothing is done, where those do not tell all."""
+        cdef const NdarrayFields* fields = FieldsOf(value)
+        cdef const int64_t* strides = NULL
+        cdef const char* text
+        cdef Py_ssize_t size
+        if not is_plain_array(value) or not IsExactly(name, <PyObject*>str):
+            return False
+        if fields.dtype != <PyObject*>self.last_dtype:
+            number = self.numbers.get(<object>fields.dtype)
+            if number is None:
+                return False
+            self.last_dtype = <object>fields.dtype
+            self.last_number = number
+            self.last_item_size = self.last_dtype.itemsize
+        text = AsUtf8(name, &size)
+        if text == NULL:
+            PyErr_Clear()
+            return False
+        if size == 0 or text[0] == 0:
+            return False
+        if not fields.flags & kIsContiguous:
+            strides = <const int64_t*>fields.strides
+        batch.list.AddPlain(string_view(text, <size_t>size), self.last_number,
+                            <size_t>fields.rank, <const int64_t*>fields.shape, strides,
+                            fields.data, False)
+        if count_elements(fields) * self.last_item_size >= FROZEN_BYTES:
+            if is_snapshot(<object>value):
+                batch.list.SetFrozen()
+        return True
 
     cdef string_view _key(self, TensorBatch batch, str name) except *:
         cdef string_view key
@@ -185,7 +184,7 @@ cdef class BundleWriter:
 
     def add(self, bytes name, item, report, *, int shard=-1, extents=None, full_shape=None):
         """Write one tensor, or the slice of one that `extents` and `full_shape` place."""
-        cdef TensorBatch batch = TensorBatch.__new__(TensorBatch)
+        cdef TensorBatch batch = TensorBatch()
         cdef vector[Extent] places
         cdef Extent place
         batch.add_input(name, item)
@@ -195,43 +194,67 @@ cdef class BundleWriter:
                 places.push_back(place)
             batch.list.MakeSlice(places, full_shape)
         with self.lock:
-            self._write(batch, report, 0, 0)
+            self._start(batch, report)
+            self._wait(report)
 
-    cdef int _write(self, TensorBatch batch, report, uint64_t first_byte,
-                    size_t first_tensor) except -1:
-        """Write a batch; what is reported counts from `first_byte` and `first_tensor` on."""
-        cdef bint done = False
-        cdef WriteJob* job = NULL
-        cdef uint64_t bytes_before = self.writer.stored_bytes() - first_byte
-        cdef size_t tensors_done = self.writer.num_tensors()
-        cdef uint32_t item
+    cdef TensorBatch _start(self, TensorBatch batch, report):
+        """Let a batch be written when the one before is; _wait sees it through.
+
+        Returns a batch for the tensors that come next.
+        """
+        cdef TensorBatch before = self.batch
         self._check_idle()
+        self._wait(report)
         if batch.list.size() == 0:
+            return batch
+        self.bytes_before = self.writer.stored_bytes()
+        self.tensors_before = self.writer.num_tensors()
+        with nogil:
+            self.job = &self.writer.Add(batch.list.inputs())
+        self.batch = batch
+        if before is None:
+            return TensorBatch(batch.list.size())
+        before.clear()
+        return before
+
+    cdef int _wait(self, report) except -1:
+        """See the batch under way through, if there is one; `report(bytes, tensors, name)`."""
+        cdef bint done = False
+        if self.batch is None:
             return 0
         self.at_work = True
         try:
-            with nogil:
-                job = &self.writer.Add(batch.list.inputs())
             while not done:
                 with nogil:
-                    done = job.WaitFor(milliseconds(50))
+                    done = self.job.WaitFor(milliseconds(50))
                 PyErr_CheckSignals()
                 if report is not None:
-                    item = job.current_item()
-                    if done:
-                        tensors_done = self.writer.num_tensors()
-                    elif tensors_done < item < self.writer.num_tensors():
-                        tensors_done = item
-                    report(bytes_before + job.bytes_done(), tensors_done - first_tensor,
-                           self._item_name(item))
+                    self._report(report, done)
         except BaseException:
-            if job != NULL:
-                # It must let go of the arrays before the batch does.
-                with nogil:
-                    self.writer.Abort()
+            self._drop()
             raise
         finally:
             self.at_work = False
+        self.batch = None
+        self.job = NULL
+        return 0
+
+    cdef void _drop(self):
+        """Give up; the job lets go of the arrays before the batch does."""
+        with nogil:
+            self.writer.Abort()
+        self.batch = None
+        self.job = NULL
+
+    cdef int _report(self, report, bint done) except -1:
+        cdef uint32_t item = self.job.current_item()
+        cdef size_t tensors = self.tensors_before
+        if done:
+            tensors = self.writer.num_tensors()
+        elif tensors < item < self.writer.num_tensors():
+            tensors = item
+        report(self.bytes_before + self.job.bytes_done() - self.first_byte,
+               tensors - self.first_tensor, self._item_name(item))
         return 0
 
     cdef object _item_name(self, uint32_t item):
@@ -245,6 +268,7 @@ cdef class BundleWriter:
         cdef string name = suffix.encode()
         with self.lock:
             self._check_idle()
+            self._wait(None)
             self.writer.AddCompanion(name, MakeByteView(<const uint8_t*><const char*>content,
                                                         len(content)))
 
@@ -257,6 +281,7 @@ cdef class BundleWriter:
         cdef bint done = False
         cdef Job* job
         self._check_idle()
+        self._wait(None)
         self.at_work = True
         try:
             with nogil:
@@ -279,8 +304,7 @@ cdef class BundleWriter:
         """Remove all that was written; does nothing after a commit or another abort."""
         with self.lock:
             self._check_idle()
-            with nogil:
-                self.writer.Abort()
+            self._drop()
 
     @property
     def num_tensors(self):

@@ -91,6 +91,7 @@ cdef extern from "bundle/writer.h" namespace "fastckpt::bundle" nogil:
         @staticmethod
         unique_ptr[Writer] Create(const string&, const WriterOptions&,
                                   FileSystem&) except +Translate
+        void Expect(size_t) except +Translate
         WriteJob& Add(TensorInputs) except +Translate
         void AddCompanion(const string&, ByteView) except +Translate
         Job& Finish() except +Translate
@@ -112,6 +113,8 @@ cdef extern from "bundle/input_list.h" namespace "fastckpt::bundle" nogil:
         void MakeSlice(vector[Extent], vector[int64_t]) except +Translate
         void SetFrozen()
         void SetShard(int32_t)
+        void Reserve(size_t) except +Translate
+        void Clear()
         size_t size()
         TensorInputs inputs()
 

@@ -48,6 +48,21 @@ class InputList {
   // Where the input added last shall lie.
   void SetShard(std::int32_t shard) { inputs_.back().shard = shard; }
 
+  void Reserve(std::size_t count) {
+    inputs_.reserve(count);
+    rows_.reserve(count);
+  }
+
+  // Forgets all of them and keeps the memory for others.
+  void Clear() {
+    inputs_.clear();
+    rows_.clear();
+    numbers_.clear();
+    elements_.clear();
+    extents_.clear();
+    full_shapes_.clear();
+  }
+
   std::size_t size() const { return inputs_.size(); }
 
   // All of them; valid until the next Add.

@@ -2,12 +2,13 @@
 #ifndef FASTCKPT_BUNDLE_STORED_ITEMS_H_
 #define FASTCKPT_BUNDLE_STORED_ITEMS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "io/large_allocator.h"
 #include "tensor/shape.h"
 
 namespace fastckpt::bundle {
@@ -37,6 +38,12 @@ class StoredItems {
   StoredItem& operator[](std::size_t i) { return items_[i]; }
   const StoredItem& operator[](std::size_t i) const { return items_[i]; }
 
+  // So many more will come: what follows grows less often.
+  void Expect(std::size_t count) {
+    const std::size_t needed = items_.size() + count;
+    if (needed > items_.capacity()) items_.reserve(std::max(needed, 2 * items_.size()));
+  }
+
   // Adds an item with its key and shape; the rest is for the caller to fill in.
   StoredItem& Append(std::string_view key, tensor::ShapeView shape) {
     StoredItem& item = items_.emplace_back();
@@ -44,7 +51,7 @@ class StoredItems {
     item.key_size = static_cast<std::uint32_t>(key.size());
     item.first_dim = dims_.size();
     item.rank = static_cast<std::uint8_t>(shape.size());
-    keys_.append(key);
+    keys_.insert(keys_.end(), key.begin(), key.end());
     dims_.insert(dims_.end(), shape.begin(), shape.end());
     return item;
   }
@@ -57,7 +64,7 @@ class StoredItems {
   }
 
   std::string_view key(const StoredItem& item) const {
-    return std::string_view(keys_).substr(item.key_offset, item.key_size);
+    return {keys_.data() + item.key_offset, item.key_size};
   }
   tensor::ShapeView shape(const StoredItem& item) const {
     return tensor::ShapeView(dims_).subspan(item.first_dim, item.rank);
@@ -67,9 +74,12 @@ class StoredItems {
   }
 
  private:
-  std::vector<StoredItem> items_;
-  std::string keys_;
-  std::vector<std::int64_t> dims_;
+  template <typename T>
+  using Large = std::vector<T, io::LargeAllocator<T>>;
+
+  Large<StoredItem> items_;
+  Large<char> keys_;
+  Large<std::int64_t> dims_;
   std::vector<std::uint32_t> blocks_;
 };
 

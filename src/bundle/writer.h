@@ -78,6 +78,9 @@ class Writer {
   // Aborts unless committed.
   ~Writer();
 
+  // Says that so many tensors will be added: spares moves of what is remembered of them.
+  void Expect(std::size_t num_tensors) { items_.Expect(num_tensors); }
+
   // Lays the tensors out in their order, each in its shard or in the emptiest, and starts writing
   // them. The inputs' data stays in use until the job is done; one job at a time. Throws
   // InvalidArgument, naming the tensor, before anything is written.

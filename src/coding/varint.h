@@ -54,6 +54,15 @@ inline const std::uint8_t* DecodeVarint32(const std::uint8_t* p, const std::uint
   return next;
 }
 
+constexpr std::size_t kMaxVarint64Bytes = 10;
+
+// Writes at `p`, where kMaxVarint64Bytes have room; returns the position behind.
+inline char* PutVarint64(char* p, std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) *p++ = static_cast<char>(value | 0x80);
+  *p++ = static_cast<char>(value);
+  return p;
+}
+
 inline void AppendVarint64(std::string& out, std::uint64_t value) {
   for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
   out.push_back(static_cast<char>(value));

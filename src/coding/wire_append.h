@@ -13,6 +13,14 @@
 
 namespace fastckpt::coding {
 
+// The same field written at `p`, where a tag and a varint of ten bytes each have room; returns the
+// position behind.
+inline char* PutInt64Field(char* p, std::uint32_t number, std::int64_t value) {
+  if (value == 0) return p;
+  p = PutVarint64(p, std::uint64_t{number} << 3 | static_cast<std::uint64_t>(WireType::kVarint));
+  return PutVarint64(p, static_cast<std::uint64_t>(value));
+}
+
 inline void AppendTag(std::string& out, std::uint32_t number, WireType type) {
   AppendVarint64(out, std::uint64_t{number} << 3 | static_cast<std::uint64_t>(type));
 }

@@ -1,6 +1,7 @@
 #include "table/table_builder.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <utility>
 
@@ -73,9 +74,12 @@ void BlockBuilder::Add(std::string_view key, std::string_view value) {
   const std::size_t shared = since_restart_ == 0 ? 0 : SharedSize(last_key_, key);
   ++since_restart_;
   const std::string_view unshared = key.substr(shared);
+  std::array<char, 3 * coding::kMaxVarint64Bytes> sizes;
+  char* end = sizes.data();
   for (const std::size_t size : {shared, unshared.size(), value.size()}) {
-    coding::AppendVarint64(entries_, size);
+    end = coding::PutVarint64(end, size);
   }
+  entries_.append(sizes.data(), static_cast<std::size_t>(end - sizes.data()));
   entries_.append(unshared).append(value);
   last_key_.resize(shared);
   last_key_.append(unshared);

@@ -9,11 +9,13 @@
 
 #include "bundle/entry.h"
 #include "coding/fixed.h"
+#include "coding/wire_append.h"
 #include "crc/crc32c.h"
 #include "harness.h"
 #include "hex.h"
 #include "table/table_builder.h"
 #include "table_writer.h"
+#include "tensor/messages.h"
 
 namespace fastckpt::bundle {
 namespace {
@@ -30,6 +32,33 @@ std::string Encoded(const EncodedEntry& entry) {
   AppendEntry(out, entry);
   CHECK_EQ(out.substr(0, 6), "before");
   return out.substr(6);
+}
+
+// Field by field, as the general helpers write it.
+std::string EncodedByFields(const EncodedEntry& entry) {
+  std::string out;
+  coding::AppendInt64Field(out, 1, entry.dtype);
+  coding::AppendMessage(out, 2, [&] { tensor::AppendShape(out, entry.shape); });
+  coding::AppendInt64Field(out, 3, entry.shard_id);
+  coding::AppendInt64Field(out, 4, entry.offset);
+  coding::AppendInt64Field(out, 5, entry.size);
+  coding::AppendFixed32Field(out, 6, entry.masked_crc);
+  return out;
+}
+
+TEST(entries_of_any_rank_have_the_bytes_of_their_fields) {
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 4000; ++round) {
+    const auto number = [&] { return static_cast<std::int64_t>(random() >> random() % 65 % 64); };
+    Dims dims(random() % 12);
+    for (std::int64_t& dim : dims) dim = round % 7 == 0 ? -1 - number() : number();
+    EncodedEntry entry{.dtype = static_cast<std::int32_t>(number()), .shape = dims};
+    entry.shard_id = static_cast<std::int32_t>(number());
+    entry.offset = number();
+    entry.size = number();
+    entry.masked_crc = static_cast<std::uint32_t>(number());
+    CHECK_EQ(Hex(Encoded(entry)), Hex(EncodedByFields(entry)));
+  }
 }
 
 TEST(headers_have_the_documented_bytes) {

@@ -131,6 +131,27 @@ class TestFrozen:
         assert copied == [2]
         assert values(tmp_path / "a")["x"][99] == 99
 
+    def test_what_an_older_view_changes_has_the_checksum_of_what_was_stored(self, tmp_path):
+        array = np.zeros(8 * SIZE)
+        view = array[:]
+        array.flags.writeable = False
+        stop = threading.Event()
+
+        def change():
+            while not stop.is_set():
+                view.fill(1)
+                view.fill(2)
+
+        changer = threading.Thread(target=change)
+        changer.start()
+        try:
+            for _ in range(3):
+                fastckpt.save_async(tmp_path / "a", {"x": array}, sync=False).result()
+                assert set(np.unique(values(tmp_path / "a")["x"])) <= {0, 1, 2}
+        finally:
+            stop.set()
+            changer.join()
+
     def test_arrays_of_jax_are_not_copied(self, tmp_path, copied):
         class Array:
             __module__ = "jaxlib._jax"

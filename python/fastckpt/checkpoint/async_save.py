@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
-from fastckpt._core import Snapshot
+from fastckpt._core import Snapshot, has_no_writer
 from fastckpt.checkpoint.inputs import Input, check_name, prepare
 from fastckpt.checkpoint.options import WriteBackend, resolve_num_threads
 from fastckpt.checkpoint.writer import CheckpointWriter, check_mapping, default_num_shards
@@ -36,8 +34,8 @@ def save_async(
     """Start a save and return as soon as the arrays may change again.
 
     The arrays are copied into one buffer, which the process keeps for the next such save, and
-    written by a thread of its own. What nobody can change is not copied: JAX arrays, strings,
-    read-only arrays whose memory no writable array shares.
+    written by a thread of its own. What nobody changes is not copied: JAX arrays, strings,
+    read-only arrays that are not views of a writable one.
 
     Parameters
     ----------
@@ -311,19 +309,7 @@ def is_frozen(value: Any, item: Input) -> bool:
         return True
     if type(value).__module__.partition(".")[0] in {"jax", "jaxlib"}:
         return True
-    return _has_no_writer(item.array)
-
-
-def _has_no_writer(array: Any) -> bool:
-    while isinstance(array, np.ndarray):
-        if array.flags.writeable:
-            return False
-        if array.base is None:
-            return True
-        array = array.base
-    if isinstance(array, memoryview):
-        array = array.obj if array.readonly else None
-    return isinstance(array, bytes) or type(array).__name__ == "Region"
+    return has_no_writer(item.array)
 
 
 _QUEUE = _Queue()

@@ -287,14 +287,13 @@ class CheckpointWriter:
         """
         self._check_open()
         total = 0
-        items: Iterable[tuple[str, Any]]
+        items: Any = tensors
         if isinstance(tensors, Mapping):
-            total = total_nbytes(tensors.values(), sys.maxsize) if progress else 0
-            items = tensors.items()
-        else:
-            items = tensors
+            total = total_nbytes(tensors, sys.maxsize) if progress else 0
+            # A dict goes to the core as it is.
+            items = tensors if type(tensors) is dict else tensors.items()
         if self._names:
-            items = self._unused(items)
+            items = self._unused(tensors.items() if type(tensors) is dict else items)
         with reporter(progress, label="save", bytes_total=total) as report:
 
             def update(bytes_done: int, tensors_done: int, name: str) -> None:
@@ -382,7 +381,7 @@ def check_mapping(tensors: object) -> None:
 
 def default_num_shards(tensors: Mapping[str, Any], num_threads: int) -> int:
     """Give the number of data files that suits so many bytes; strings count for nothing."""
-    total = total_nbytes(tensors.values(), _ONE_SHARD_BYTES)
+    total = total_nbytes(tensors, _ONE_SHARD_BYTES)
     return num_threads if total >= _ONE_SHARD_BYTES else 1
 
 
