@@ -278,6 +278,15 @@ def test_without_a_saver_tensorflow_makes_one(checkpoint: str, tmp_path: Path, k
     assert fastckpt.load(saved)["p"].tolist() == P.tolist()
 
 
+def test_a_shape_that_no_memory_holds(tmp_path: Path) -> None:
+    """Initial values are made when they are asked for, and not before."""
+    specs = [VariableSpec("huge", "float32", (1 << 40, 8)), VariableSpec("w", "float32", (2, 3))]
+    with imported(meta_graph_bytes(specs), tmp_path) as (_, session, _saver):
+        session.run("w/Assign")
+        assert session.run("w:0").tolist() == np.zeros((2, 3)).tolist()
+        assert tf1.global_variables()[0].shape == (1 << 40, 8)
+
+
 def test_variants_restore(tmp_path: Path) -> None:
     prefix = str(tmp_path / "variants")
     listed = tf.raw_ops.TensorListFromTensor(

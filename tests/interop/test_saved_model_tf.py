@@ -92,7 +92,7 @@ def test_the_corpus_as_tensorflow_finds_it(corpus_dir: Path) -> None:
 def test_unreadable_ones_are_errors_for_both(corpus_dir: Path) -> None:
     for name in UNREADABLE:
         for load in (SavedModel.load, parsed):
-            with pytest.raises(OSError, match="Cannot parse file"):
+            with pytest.raises(OSError, match=r"saved_model\.pb"):
                 load(corpus_dir / name)
     (chunked,) = corpus_dir.glob("*/saved_model.cpb")
     for load in (SavedModel.load, parsed):

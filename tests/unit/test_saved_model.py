@@ -2,12 +2,14 @@
 
 import logging
 import os
+import random
 
 import numpy as np
 import pytest
 
 import fastckpt
 from fastckpt.errors import (
+    CheckpointError,
     CheckpointIOError,
     CheckpointNotFoundError,
     DataLossError,
@@ -201,6 +203,40 @@ def test_a_damaged_asset_list_is_an_error():
     model = SavedModel("d", message_class("SavedModel")(meta_graphs=[meta_graph]))
     with pytest.raises(DataLossError, match="saved_model_assets"):
         model.assets  # noqa: B018
+
+
+def damaged_copies(content, count):
+    """Copies with wrong letters, wrong bytes, and bytes missing or doubled."""
+    rng = random.Random(5)
+    letters = [i for i, byte in enumerate(content) if chr(byte).isalnum()]
+    for number in range(count):
+        copy = bytearray(content)
+        for _ in range(rng.randint(1, 8)):
+            if number % 4:
+                copy[rng.choice(letters)] = rng.choice(b"abXW01:/_^.")
+            else:
+                at = rng.randrange(len(copy))
+                copy[at : at + rng.randint(0, 3)] = rng.randbytes(rng.randint(0, 3))
+        yield bytes(copy)
+
+
+def test_damaged_models_raise_our_errors_alone(tmp_path):
+    graph = message()
+    graph.collection_def["legacy_init_op"].node_list.value.append("w/Assign")
+    directory = export(tmp_path / "model", graph, as_text=False)
+    path = tmp_path / "model" / "saved_model.pb"
+    outcomes = set()
+    for number, content in enumerate(damaged_copies(path.read_bytes(), 300)):
+        path.write_bytes(content)
+        try:
+            model = SavedModel.load(directory)
+            for tags in model.tags:
+                model.signatures_of(tags), model.assets_of(tags), model.init_op_of(tags)
+                export(tmp_path / "out" / str(number), model.meta_graph(tags), sync=False)
+            outcomes.add("exported")
+        except CheckpointError as error:
+            outcomes.add(type(error).__name__)
+    assert outcomes >= {"exported", "BrokenBinaryError", "InvalidArgumentError"}
 
 
 def test_the_fingerprint(model):

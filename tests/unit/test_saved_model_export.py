@@ -11,6 +11,7 @@ from fastckpt.errors import (
     CheckpointNotFoundError,
     InvalidArgumentError,
     TensorNotFoundError,
+    UnsupportedError,
 )
 from fastckpt.graph import (
     MetaGraph,
@@ -231,9 +232,11 @@ def test_a_directory_that_is_in_use(tmp_path):
     assert before[0] == "saved_model.pb"
     (tmp_path / "empty").mkdir()
     export(tmp_path / "empty")
-    for path in (tmp_path / "empty" / "saved_model.pb", ""):
+    for path in (tmp_path / "empty" / "saved_model.pb", "", "a\0b"):
         with pytest.raises(InvalidArgumentError):
             export(path)
+    with pytest.raises(UnsupportedError, match="is a URL"):
+        export("gs://bucket/model")
     with pytest.raises(TypeError):
         export(3)
 

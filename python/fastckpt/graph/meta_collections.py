@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
+from fastckpt.errors import DataLossError
 from fastckpt.graph.sources import message_name
 from fastckpt.protos import message_class
 
-__all__ = ["collections_of", "encode_items"]
+__all__ = ["collections_of", "encode_items", "parse_item"]
 
 _log = logging.getLogger("fastckpt")
 
@@ -43,6 +44,18 @@ def encode_items(key: str, items: Sequence[Any]) -> Any:
     if items:
         raise _mixed(key, f"the first is of type {type(items[0]).__name__}")
     return collection
+
+
+def parse_item(key: str, message: str, data: bytes) -> Any:
+    """Parse an entry of a collection as a message; DataLossError where it is none."""
+    from google.protobuf.message import DecodeError
+
+    try:
+        return message_class(message).FromString(data)
+    except (DecodeError, ValueError, RecursionError) as error:
+        raise DataLossError(
+            f"an entry of the collection {key!r} is no {message}: {error}", key=key
+        ) from None
 
 
 def collections_of(graph: Any) -> dict[str, Any]:

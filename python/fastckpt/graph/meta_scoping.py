@@ -8,6 +8,7 @@ from typing import Any
 
 from fastckpt.errors import InvalidArgumentError
 from fastckpt.graph.keys import VARIABLE_COLLECTIONS, GraphKeys
+from fastckpt.graph.meta_collections import parse_item
 from fastckpt.protos import message_class
 
 __all__ = ["below_scope", "without_other_savers"]
@@ -107,7 +108,7 @@ def _filter_collections(meta_graph: Any, keep: Callable[[str], bool]) -> None:
 
 
 def _variable(data: bytes) -> Any:
-    return message_class("VariableDef").FromString(data)
+    return parse_item("variables", "VariableDef", data)
 
 
 def _move_node(node: Any, prefix: str, unbound: list[str]) -> None:

@@ -39,8 +39,8 @@ __all__ = [
 
 Kind = Literal["ref", "resource"]
 
-# Types that TensorFlow 2.21 has no Assign kernel for (float8, sub-byte), and those that it has no
-# AssignVariableOp kernel for. qint16 and the fnuz and fn11 forms of float8 are in both.
+# Types that TensorFlow 2.21 has no Assign kernel for (float8, float4, integers below a byte), and
+# those that it has no AssignVariableOp kernel for. qint16 and the fnuz forms are in both.
 _NO_REF = frozenset({15, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33})
 _NO_RESOURCE = frozenset({15, 16, 26, 27, 28})
 # Those in both, and handles, which no file holds.

@@ -12,13 +12,12 @@ from fastckpt.errors import (
     CheckpointError,
     CheckpointIOError,
     CheckpointNotFoundError,
-    DataLossError,
     UnsupportedError,
 )
 from fastckpt.graph.files import read_message
+from fastckpt.graph.meta_collections import parse_item
 from fastckpt.graph.saved_model_signatures import INIT_OP
 from fastckpt.names import near_names
-from fastckpt.protos import message_class
 from fastckpt.storage import local
 
 __all__ = ["ChunkedModelError", "asset_files", "find_model", "init_op", "read_fingerprint"]
@@ -90,7 +89,7 @@ def asset_files(directory: str, meta_graph: Any) -> dict[str, str]:
     if not assets and _LEGACY_ASSETS in meta_graph.collection_def:
         packed = meta_graph.collection_def[_LEGACY_ASSETS].any_list.value
         # Packed by TensorFlow, so under its name of the message.
-        assets = [_asset(item.value) for item in packed]
+        assets = [parse_item(_LEGACY_ASSETS, "AssetFileDef", x.value) for x in packed]
     folder = os.path.join(directory, "assets")
     return {asset.tensor_info.name: os.path.join(folder, asset.filename) for asset in assets}
 
@@ -113,17 +112,6 @@ def read_fingerprint(directory: str) -> Any:
     """Read ``fingerprint.pb``; None where there is none."""
     path = os.path.join(directory, "fingerprint.pb")
     return None if local.file_size(path) is None else read_message(path, "FingerprintDef")
-
-
-def _asset(data: bytes) -> Any:
-    from google.protobuf.message import DecodeError
-
-    try:
-        return message_class("AssetFileDef").FromString(data)
-    except (DecodeError, ValueError) as error:
-        raise DataLossError(
-            f"an entry of the collection {_LEGACY_ASSETS!r} is no AssetFileDef: {error}"
-        ) from None
 
 
 def _candidates(path: str) -> Iterator[str]:

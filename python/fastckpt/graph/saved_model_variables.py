@@ -14,12 +14,12 @@ from fastckpt.checkpoint.merging import merge
 from fastckpt.checkpoint.writer import CheckpointWriter
 from fastckpt.errors import (
     CheckpointError,
-    DataLossError,
     InvalidArgumentError,
     TensorNotFoundError,
 )
 from fastckpt.graph.edges import nodes_by_name, source_of
 from fastckpt.graph.keys import GraphKeys
+from fastckpt.graph.meta_collections import parse_item
 from fastckpt.graph.objects import names_to_keys
 from fastckpt.graph.restoring import VARIABLE_OPS, Stored, declared_slices, restored_variables
 from fastckpt.graph.sub_graphs import extract_sub_graph
@@ -27,7 +27,6 @@ from fastckpt.graph.tensor_types import TensorShape
 from fastckpt.graph.tensor_values import make_ndarray
 from fastckpt.graph.tensorflow_errors import WrongTypeError
 from fastckpt.names import tensor_not_found
-from fastckpt.protos import message_class
 
 __all__ = ["opened", "plan_tensors", "restores_anything", "write_tensors"]
 
@@ -165,13 +164,8 @@ def _listed_variables(meta_graph: Any) -> list[str]:
     key = GraphKeys.GLOBAL_VARIABLES
     if key not in meta_graph.collection_def:
         return []
-    cls = message_class("VariableDef")
-    try:
-        variables = [
-            cls.FromString(data) for data in meta_graph.collection_def[key].bytes_list.value
-        ]
-    except ValueError as error:
-        raise DataLossError(f"an entry of the collection {key!r} is no VariableDef") from error
+    data = meta_graph.collection_def[key].bytes_list.value
+    variables = [parse_item(key, "VariableDef", item) for item in data]
     return [source_of(variable.variable_name) for variable in variables]
 
 
@@ -187,7 +181,9 @@ def _wanted_keys(meta_graph: Any, owners: Mapping[str, list[_Owner]]) -> list[st
                 "graph, or freeze it"
             )
         return sorted(owners)
-    found: set[str] = set()
+    # What one operation restores for each tensor is among the owners; RestoreV2 may also restore
+    # tables.
+    found = set(owners)
     graph = meta_graph.graph_def
     try:
         part = extract_sub_graph(graph, [source_of(meta_graph.saver_def.restore_op_name)])

@@ -23,7 +23,7 @@ from fastckpt.graph.saved_model_variables import (
 from fastckpt.graph.tensorflow_errors import WrongTypeError
 from fastckpt.protos import message_class
 from fastckpt.storage import local
-from fastckpt.storage.destination import absolute
+from fastckpt.storage.destination import absolute, destination
 from fastckpt.storage.replace import replace_file
 
 __all__ = ["NotEmptyError", "export_saved_model"]
@@ -84,6 +84,8 @@ def export_saved_model(
 def _check_directory(directory: str, *, overwrite: bool) -> None:
     if not directory:
         raise InvalidArgumentError("the directory is empty; pass one such as 'export/1'")
+    # What may not be the prefix of the variables may not be their directory.
+    destination(local.variables_prefix(directory))
     if os.path.lexists(directory) and not local.is_directory(directory):
         raise InvalidArgumentError(
             f"{directory!r} is a file; pass a directory for the SavedModel", path=directory
