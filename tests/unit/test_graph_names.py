@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from typing import Any
 
@@ -88,6 +89,15 @@ def test_elements(small: Graph) -> None:
             other.as_graph_element(element)
     with pytest.raises(WrongTypeError, match="Can not convert a Operation into a Tensor"):
         small.as_graph_element(w, allow_operation=False)
+
+
+def test_hints_cost_nothing_until_they_are_shown(small: Graph) -> None:
+    with pytest.raises(NotInGraphError) as caught:
+        small.get_operation_by_name("W")
+    assert caught.value.args == ("The name 'W' refers to an Operation not in the graph.",)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value) == caught.value.args[0] + " Did you mean 'w'?"
+    assert (again.key, str(again)) == ("W", str(again))
 
 
 def test_near_names_are_proposed() -> None:

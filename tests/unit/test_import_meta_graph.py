@@ -177,7 +177,7 @@ def test_the_checkpoint_may_change(prefix: str) -> None:
 def test_values_that_are_not_there(prefix: str) -> None:
     found = import_meta_graph(f"{prefix}.meta")
     assert found is not None
-    with pytest.raises(errors.InvalidArgumentError, match="uninitialized value w: restore a"):
+    with pytest.raises(errors.FailedPreconditionError, match="uninitialized value w: restore a"):
         found.value("w:0")
     found.restore(prefix)
     with pytest.raises(KeyError, match="'v:0' refers to a Tensor which does not exist"):
@@ -191,7 +191,9 @@ def test_values_that_are_not_there(prefix: str) -> None:
     found = import_meta_graph(meta)
     assert found is not None
     found.restore(prefix)
-    with pytest.raises(errors.InvalidArgumentError, match="extra: the saver of this graph does"):
+    with pytest.raises(
+        errors.FailedPreconditionError, match="extra: the saver of this graph does"
+    ):
         found.value("extra:0")
 
 

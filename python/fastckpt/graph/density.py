@@ -16,7 +16,7 @@ __all__ = ["check_density"]
 
 # Messages that are allowed whatever their size, and bytes that each must bring on average where
 # there are more: in all, and side by side in one message. Graphs have 10 to 25.
-_FREE = 1 << 18
+_FREE = 1 << 16
 _BYTES_EACH = 8
 _BYTES_SIDE_BY_SIDE = 6
 
@@ -44,7 +44,7 @@ def check_density(data: bytes, descriptor: Any, path: str) -> None:
     Raises
     ------
     LimitExceededError
-        More than 2^18 messages that have less than 8 bytes each.
+        More than 2^16 messages that have less than 8 bytes each.
 
     Notes
     -----

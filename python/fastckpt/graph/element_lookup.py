@@ -34,7 +34,8 @@ def find_operation(graph: Graph, name: Any) -> Operation:
     found = graph.find_operation(name)
     if found is None:
         raise NotInGraphError(
-            f"The name {name!r} refers to an Operation not in the graph.{_near(graph, name)}",
+            f"The name {name!r} refers to an Operation not in the graph.",
+            hint=lambda: _near(graph, name),
             key=name,
         )
     return found
@@ -51,7 +52,8 @@ def find_tensor(graph: Graph, name: Any) -> Tensor:
     if op is None:
         raise NotInGraphError(
             f"The name {name!r} refers to a Tensor which does not exist. The operation, "
-            f"{op_name!r}, does not exist in the graph.{_near(graph, op_name)}",
+            f"{op_name!r}, does not exist in the graph.",
+            hint=lambda: _near(graph, op_name),
             key=name,
         )
     outputs = op.values()

@@ -51,6 +51,8 @@ def no_file(path: str) -> CheckpointError:
         return WrongFileError(f"{path!r} is no regular file; copy it to one first", path=path)
     if local.file_size(f"{path}.meta") is not None:
         hint = f"a prefix has no graph of its own; pass {path + '.meta'!r}"
+    elif "://" in path:
+        hint = "this is a URL, and graphs are read from local files: fetch it first"
     elif path.startswith("~"):
         hint = "'~' is not expanded: pass os.path.expanduser(path)"
     else:

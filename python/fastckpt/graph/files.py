@@ -30,6 +30,8 @@ __all__ = [
 # Lengths inside a message are signed 32-bit numbers for protobuf.
 MAX_BYTES = (1 << 31) - 1
 
+_BLANKS = b" \t\r\n"
+
 # Byte order mark, blanks and comments, then a field of text form: a name, and what may follow it.
 _TEXT_FORM = re.compile(
     rb"\A(?:\xef\xbb\xbf)?(?:\s|#[^\n]*(?:\n|\Z))*"
@@ -93,8 +95,11 @@ def parse_message(data: bytes, name: str, *, path: str = "", empty_ok: bool = Fa
         Take no bytes for an empty message.
     """
     message = protos.message_class(name)()
-    if not data and not empty_ok:
+    is_empty = not data[: local.HEAD_BYTES].strip(_BLANKS) and not data.strip(_BLANKS)
+    if is_empty and not empty_ok:
         raise file_errors.empty(path, name)
+    if is_empty:
+        return message
     if is_text(data):
         _parse_text(data, message, path)
     else:

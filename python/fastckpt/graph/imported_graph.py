@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastckpt.checkpoint import Checkpoint, open_checkpoint
 from fastckpt.checkpoint.existing import existing_checkpoint
-from fastckpt.errors import InvalidArgumentError, UnsupportedError
+from fastckpt.errors import FailedPreconditionError, UnsupportedError
 from fastckpt.graph.binding import bind_variables
 from fastckpt.graph.graph import Graph
 from fastckpt.graph.graph_items import GraphVariable
@@ -29,7 +29,7 @@ Array = NDArray[Any]
 _READS = frozenset({"Identity", "ReadVariableOp", "RefIdentity"})
 
 
-class NotRestoredError(InvalidArgumentError):
+class NotRestoredError(FailedPreconditionError):
     """A variable that has no value yet."""
 
 

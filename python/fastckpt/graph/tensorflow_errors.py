@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
@@ -67,7 +68,33 @@ class WrongBinaryError(_UndecodableError, InvalidArgumentError):
 
 
 class NotInGraphError(TensorNotFoundError):
-    """No operation or tensor of that name in the graph."""
+    """No operation or tensor of that name in the graph.
+
+    Parameters
+    ----------
+    message : str
+        TensorFlow's text, which is ``args[0]`` too.
+    hint : callable, optional
+        Gives what to append when the error is shown. Programs that probe for names show none.
+    path, offset, key
+        As for all errors.
+    """
+
+    def __init__(
+        self, message: str = "", *, hint: Callable[[], str] | None = None, **fields: Any
+    ) -> None:
+        super().__init__(message, **fields)
+        self._hint = hint
+
+    def __str__(self) -> str:
+        if self._hint is not None:
+            self._message += self._hint()
+            self._hint = None
+        return self._message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        str(self)
+        return super().__reduce__()
 
 
 def _rebuild(cls: Any, message: str, reason: UnicodeDecodeError, path: str | None) -> Any:
