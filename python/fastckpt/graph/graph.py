@@ -68,6 +68,7 @@ class Graph:
         self._operations: list[Operation | None] = [None] * len(self._nodes)
         self._functions = {x.signature.name: x.signature for x in self._graph_def.library.function}
         self._listed = {} if op_list is None else {op.name: op for op in op_list.op}
+        self._op_defs: dict[str, Any] = {}
         self._collections = Collections() if collections is None else collections
 
     @classmethod
@@ -232,7 +233,7 @@ class Graph:
             It is broken, see the class; this graph is as it was.
         """
         grown = Graph(graph_def)
-        for name in ("_graph_def", "_nodes", "_index", "_order", "_functions"):
+        for name in ("_graph_def", "_nodes", "_index", "_order", "_functions", "_op_defs"):
             setattr(self, name, getattr(grown, name))
         self._operations += grown._operations[len(self._operations) :]
         for name in ("_devices", "_types", "_rank"):
@@ -242,8 +243,10 @@ class Graph:
 
     def find_op(self, name: str) -> Any:
         """Find the OpDef of an operation, functions of the graph included; None for none."""
-        found = self._functions.get(name)
-        return find_op(name, self._listed) if found is None else found
+        if name not in self._op_defs:
+            found = self._functions.get(name)
+            self._op_defs[name] = find_op(name, self._listed) if found is None else found
+        return self._op_defs[name]
 
     def find_operation(self, name: str) -> Operation | None:
         """Find an operation; None where there is none of that name."""

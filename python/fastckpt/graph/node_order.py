@@ -66,14 +66,19 @@ def order_of_creation(nodes: Sequence[Any], index: dict[str, int]) -> list[int]:
 
 
 def _sources(node: Any, index: dict[str, int]) -> list[int]:
-    try:
-        return [index[_source(text)] for text in node.input]
-    except KeyError:
-        text = next(x for x in node.input if _source(x) not in index)
-        raise InvalidArgumentError(
-            f"Node '{node.name}': Unknown input node '{text}'; the graph is incomplete",
-            key=node.name,
-        ) from None
+    found = []
+    for text in node.input:
+        # Most inputs are the name of a node and nothing else.
+        at = index.get(text)
+        if at is None:
+            at = index.get(_source(text))
+        if at is None:
+            raise InvalidArgumentError(
+                f"Node '{node.name}': Unknown input node '{text}'; the graph is incomplete",
+                key=node.name,
+            )
+        found.append(at)
+    return found
 
 
 def _source(text: str) -> str:
