@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import pickle
 import weakref
 from typing import Any
@@ -66,7 +67,9 @@ def test_values_are_not_the_memory_of_what_they_were_assigned_from(resource: boo
         v = get("v", np.zeros(1 << 16, np.float32), resource=resource)
         add = tf1.assign_add(v, tf.ones(1 << 16))
         (target,) = targets_of([v])
-        backing = np.ones(1 << 16, np.float32)
+        # On a page of its own, as a tensor in a map of a file: TensorFlow takes it as it is.
+        backing = np.frombuffer(mmap.mmap(-1, 1 << 18), np.float32)
+        backing[:] = 1
         view = backing.view()
         view.flags.writeable = False
         with tf1.Session() as session:

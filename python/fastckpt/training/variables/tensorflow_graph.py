@@ -64,7 +64,7 @@ class GraphTarget(Target):
         self.element_name: str = element.name
         self.is_ref: bool = element.dtype != element.dtype.base_dtype
         super().__init__(
-            group_of(ref.graph),
+            group_of(ref.graph, keeps=not self.is_ref),
             variable,
             tf_dtype=element.dtype.base_dtype.name,
             shape=shape,
@@ -85,18 +85,21 @@ class _Assignment(NamedTuple):
 
 
 class GraphGroup(Group):
-    """The variables of one graph.
+    """The reference variables, or the resource variables, of one graph.
 
     Parameters
     ----------
     graph : tf.Graph
         The graph; its session is what :meth:`read` and :meth:`assign` need.
+    keeps : bool
+        What is assigned goes on using the memory that was fed, as resource variables do; reference
+        variables copy it.
     """
 
     needs_session = True
-    keeps = True  # a resource variable goes on using memory that it was fed
 
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, graph: Any, *, keeps: bool) -> None:
+        self.keeps = keeps
         self._graph = weakref.ref(graph)
         # By name of the variable. Names alone, since an operation would keep its graph alive, and
         # with it this group.
@@ -155,7 +158,7 @@ class GraphGroup(Group):
             if free is None:
                 rounds.append(free := ([], {}))
             free[0].append(operation)
-            free[1][source] = fed(dtype, value)
+            free[1][source] = fed(dtype, value, keeps=self.keeps)
         return rounds
 
     def _assignment(self, target: Any) -> _Assignment:
@@ -169,12 +172,15 @@ class GraphGroup(Group):
         return known
 
 
-_groups: weakref.WeakKeyDictionary[Any, GraphGroup] = weakref.WeakKeyDictionary()
+_groups: weakref.WeakKeyDictionary[Any, dict[bool, GraphGroup]] = weakref.WeakKeyDictionary()
 
 
-def group_of(graph: Any) -> GraphGroup:
-    """Give the one group of a graph."""
-    return _groups.setdefault(graph, GraphGroup(graph))
+def group_of(graph: Any, *, keeps: bool) -> GraphGroup:
+    """Give the one group of a graph's resource variables, or of its reference variables."""
+    groups = _groups.setdefault(graph, {})
+    if keeps not in groups:
+        groups[keeps] = GraphGroup(graph, keeps=keeps)
+    return groups[keeps]
 
 
 def reading_of(handle: Any) -> Any:
@@ -226,15 +232,15 @@ def _callable_options(names: tuple[str, ...], fed: tuple[str, ...]) -> Any:
     )
 
 
-def fed(dtype: np.dtype[Any], value: Any) -> Any:
+def fed(dtype: np.dtype[Any], value: Any, *, keeps: bool) -> Any:
     """Give an array that may be fed to a tensor of this dtype.
 
-    TensorFlow goes on using memory that it is fed, and a map of a file must not become that of a
-    variable: read-only arrays are copied.
+    Where TensorFlow keeps the memory, read-only arrays are copied: a map of a file must not become
+    that of a variable.
     """
     # A quantised type is a dtype of one field to TensorFlow.
     array = np.asarray(value).view(dtype) if dtype.names else np.asarray(value, dtype)
-    return array if array.flags.writeable else array.copy()
+    return array.copy() if keeps and not array.flags.writeable else array
 
 
 def _find_assignment(target: Any) -> Any:

@@ -23,7 +23,7 @@ class _Saveable(GraphGroup):
 
     def __init__(self, saveable: Any, tensors: Sequence[Any]) -> None:
         graph = tensors[0].graph
-        super().__init__(graph)
+        super().__init__(graph, keeps=True)
         tf1 = tensorflow().compat.v1
         with graph.as_default(), tf1.name_scope("fastckpt/"):
             self._sources = [tf1.placeholder(x.dtype.base_dtype, None) for x in tensors]
@@ -39,7 +39,7 @@ class _Saveable(GraphGroup):
         feed = {}
         for target, value in pairs:
             source = self._sources[target.position]
-            feed[source.name] = fed(np.dtype(source.dtype.as_numpy_dtype), value)
+            feed[source.name] = fed(np.dtype(source.dtype.as_numpy_dtype), value, keeps=self.keeps)
         run(self.session(session), [self._operation], feed)
         return [target.origin for target, _ in pairs]
 
