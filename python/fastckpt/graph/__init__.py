@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fastckpt.graph.objects_names import checkpoint_key, friendly_name
     from fastckpt.graph.objects_saving import object_tensors, save_objects
     from fastckpt.graph.objects_state import ObjectState
+    from fastckpt.graph.running import run
     from fastckpt.graph.saved_model import SavedModel
     from fastckpt.graph.sub_graphs import extract_sub_graph, remove_training_nodes
     from fastckpt.graph.tensor_types import TensorDType, TensorShape
@@ -72,6 +73,7 @@ __all__ = [
     "parse_message",
     "read_message",
     "remove_training_nodes",
+    "run",
     "save_objects",
     "strip_default_attrs",
     "write_graph",
@@ -80,6 +82,7 @@ __all__ = [
 
 # Where each name is; packages of this room add their lines.
 _LAZY = {
+    "run": "fastckpt.graph.running",
     "import_graph_def": "fastckpt.graph.importing_graphs",
     **dict.fromkeys(
         ("clear_devices", "strip_default_attrs", "write_graph"), "fastckpt.graph.graph_def"

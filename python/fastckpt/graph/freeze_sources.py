@@ -107,6 +107,8 @@ def with_init_op(meta_graph: Any, source: ValueSource) -> ValueSource:
 
 def load_model(source: Any, checkpoint: Any = None, tags: Any = None) -> Model:
     """Open what is to be frozen; see :func:`fastckpt.graph.freeze`."""
+    if isinstance(source, Model):
+        return source
     if isinstance(source, str | os.PathLike):
         return _from_path(local.as_path(source), checkpoint, tags)
     if isinstance(source, bytes):
@@ -119,9 +121,8 @@ def load_model(source: Any, checkpoint: Any = None, tags: Any = None) -> Model:
         return load_model(chosen_meta_graph(source.meta_graphs, tags), default)
     meta_graph = as_meta_graph_def(source)
     if meta_graph is not None:
-        # What was restored has its values.
-        has_values = checkpoint is None and getattr(source, "checkpoint", None) is not None
-        return _from_message(meta_graph, source if has_values else checkpoint, tags)
+        values = _values_beside(source) if checkpoint is None else checkpoint
+        return _from_message(meta_graph, values, tags)
     raise WrongTypeError(
         "meta_graph must be a meta graph, a SavedModel or a graph, the bytes or the path of one, "
         f"but got type {type(source).__name__}"
@@ -168,6 +169,14 @@ def split_names(text: str) -> list[str]:
     ['a', 'b']
     """
     return [name for name in text.replace(" ", "").split(",") if name]
+
+
+def _values_beside(source: Any) -> Any:
+    """Where a graph has its values: what was restored in itself, what was read beside the file."""
+    if callable(getattr(source, "value", None)):
+        return source
+    prefix = getattr(source, "prefix", None)
+    return prefix if isinstance(prefix, str) else None
 
 
 def _names_in(names: Any) -> Iterator[str]:

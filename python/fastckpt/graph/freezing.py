@@ -16,7 +16,14 @@ from fastckpt.graph.sub_graphs import extract_sub_graph
 from fastckpt.graph.value_types import UnsupportedTypeError, as_number
 from fastckpt.graph.variable_values import Bound, ValueSource, value_source
 
-__all__ = ["convert_variables_to_constants", "freeze", "freeze_nodes"]
+__all__ = [
+    "Chosen",
+    "check_ends",
+    "convert_nodes",
+    "convert_variables_to_constants",
+    "freeze",
+    "freeze_nodes",
+]
 
 _RESOURCE = 20
 
@@ -88,7 +95,7 @@ def freeze(
     names = model.output_names(outputs)
     chosen = Chosen(variable_names_allowlist, variable_names_denylist)
     result, ends = freeze_nodes(model.graph_def, names, model.source, chosen, is_exact=False)
-    _check_ends(ends)
+    check_ends(ends)
     if clear_devices:
         for node in result.node:
             node.device = ""
@@ -188,6 +195,13 @@ def freeze_nodes(
         Inputs that take a value from a variable, of nodes that were left as they are.
     """
     result = extract_sub_graph(graph_def, outputs)
+    return result, convert_nodes(result, source, chosen, is_exact=is_exact)
+
+
+def convert_nodes(
+    result: Any, source: Callable[[], ValueSource], chosen: Any, *, is_exact: bool = True
+) -> list[Place]:
+    """Make the variables of a graph constants, in place; see :func:`freeze_nodes`."""
     kinds = VARIABLE_OPS - {"Variable"} if is_exact else VARIABLE_OPS
     variables = [x for x in result.node if x.op in kinds and x.name in chosen]
     values = source() if variables else None
@@ -198,7 +212,7 @@ def freeze_nodes(
         conversion.convert(value.name, as_number(node.attr["dtype"].type), value.read())
     conversion.finish()
     _check_size(result.ByteSize(), bound)
-    return result, conversion.ends
+    return conversion.ends
 
 
 def _check_size(size: int, bound: Sequence[Bound]) -> None:
@@ -213,7 +227,7 @@ def _check_size(size: int, bound: Sequence[Bound]) -> None:
     )
 
 
-def _check_ends(ends: Iterable[Place]) -> None:
+def check_ends(ends: Iterable[Place]) -> None:
     """Refuse nodes that need the variable itself where they are given its value."""
     for place in ends:
         op_def = find_op(place.node.op)

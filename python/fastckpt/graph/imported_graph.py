@@ -147,6 +147,31 @@ class ImportedGraph:
             self._values[op.name] = self._read(op)
         return self._values[op.name]
 
+    def run(self, fetches: Any, feed_dict: Any = None) -> Any:
+        """Compute tensors with an engine that is installed; see :func:`fastckpt.graph.run`.
+
+        Parameters
+        ----------
+        fetches : str, Tensor, or list, tuple or dict of them
+            What is to be computed, such as ``"y:0"``.
+        feed_dict : mapping, optional
+            Tensors or their names -> values.
+
+        Returns
+        -------
+        ndarray, or the structure of `fetches` with ndarrays
+
+        Raises
+        ------
+        NotRestoredError
+            A variable that is needed has no value yet.
+        CheckpointError
+            As :func:`fastckpt.graph.run`.
+        """
+        from fastckpt.graph.running import run
+
+        return run(self, fetches, feed_dict)
+
     def source(self, element: Tensor | Operation) -> Operation:
         """Follow reads back to the variable or constant whose value they yield.
 

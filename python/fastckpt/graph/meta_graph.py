@@ -12,6 +12,7 @@ from fastckpt.graph.files import is_text, parse_message, read_bytes, serialize
 from fastckpt.graph.graph import Graph
 from fastckpt.graph.sources import as_message, message_name
 from fastckpt.graph.tensorflow_errors import WrongTypeError
+from fastckpt.names import strip_suffix
 from fastckpt.protos import message_class
 from fastckpt.storage import local
 from fastckpt.storage.replace import replace_file
@@ -56,6 +57,7 @@ class MetaGraph:
             )
         self.meta_graph_def = as_message(meta_graph_def)
         self._original: bytes | None = None
+        self._path = ""
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> MetaGraph:
@@ -96,6 +98,7 @@ class MetaGraph:
         """
         meta_graph = cls(parse_message(data, "MetaGraphDef", path=path))
         meta_graph._original = data
+        meta_graph._path = path
         return meta_graph
 
     def save(
@@ -187,6 +190,39 @@ class MetaGraph:
     def tags(self) -> list[str]:
         """Tags that tell the meta graphs of a SavedModel apart."""
         return list(self.meta_info.tags)
+
+    @property
+    def prefix(self) -> str | None:
+        """Prefix of the checkpoint that the file lies beside; None where that is not known."""
+        prefix, kind = strip_suffix(self._path)
+        return prefix if kind == "meta" else None
+
+    # --- what it computes ----------------------------------------------------------------------
+
+    def run(self, fetches: Any, feed_dict: Any = None, *, checkpoint: Any = None) -> Any:
+        """Compute tensors with an engine that is installed; see :func:`fastckpt.graph.run`.
+
+        Parameters
+        ----------
+        fetches : str, Tensor, or list, tuple or dict of them
+            What is to be computed, such as ``"y:0"``.
+        feed_dict : mapping, optional
+            Tensors or their names -> values.
+        checkpoint : Checkpoint, str, PathLike or mapping, optional
+            Values of the variables; by default those of the checkpoint beside the file.
+
+        Returns
+        -------
+        ndarray, or the structure of `fetches` with ndarrays
+
+        Raises
+        ------
+        CheckpointError
+            As :func:`fastckpt.graph.run`.
+        """
+        from fastckpt.graph.running import run
+
+        return run(self, fetches, feed_dict, checkpoint=checkpoint)
 
     # --- changed copies ------------------------------------------------------------------------
 
