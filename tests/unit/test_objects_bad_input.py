@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 import fastckpt
-from fastckpt.graph import load_objects, names_to_keys, object_graph, objects_message
+from fastckpt.graph import (
+    load_objects,
+    names_to_keys,
+    object_graph,
+    objects_message,
+    save_objects,
+)
 from unit.objects_helpers import (
     KEY,
     VALUE,
@@ -142,6 +148,28 @@ def test_keys_of_another_form(tmp_path: Path) -> None:
     for name in graph.variables:
         assert graph.variables[graph.key(name)].name == name or graph.key(name) == name
     assert graph["b"] == 2
+
+
+def test_odd_keys_of_other_values(tmp_path: Path) -> None:
+    nodes = [
+        {"children": [("a", 1)]},
+        {"attributes": [("py_state", "", "a..b"), ("table", "", "x[")]},
+    ]
+    values = {"a..b": b"s", "x[-keys": 1, "x[_more": 2}
+    graph = object_graph(write_graph(tmp_path / "m", nodes, **values))
+    assert list(graph.others) == list(values)
+    assert graph.python_state == {}
+    assert graph["a@py_state"].item() == b"s"
+    assert list(load_objects(graph.checkpoint)["a"].attributes) == list(values)
+
+
+def test_a_root_with_numbers(tmp_path: Path) -> None:
+    children = [(str(x), x + 1) for x in range(11)]
+    nodes = [{"children": children}, *(variable(str(x)) for x in range(11))]
+    values = {variable_key(str(x)): x for x in range(11)}
+    tree = load_objects(write_graph(tmp_path / "m", nodes, **values))
+    assert list(tree) == [str(x) for x in range(11)]
+    assert load_objects(save_objects(tmp_path / "n", tree, save_counter=False)) == tree
 
 
 def test_a_value_that_is_not_stored(tmp_path: Path) -> None:

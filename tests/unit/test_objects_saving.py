@@ -78,6 +78,10 @@ def test_cycles(tmp_path: Path) -> None:
     graph = save(tmp_path, {"plain": plain, "state": state})
     assert graph.find("state.me.me").id == graph.find("state").id
     assert graph.key("plain.me.me.w") == K("plain/w")
+    plain["me"] = [plain]
+    graph = save(tmp_path, plain, save_counter=3)
+    assert graph.find("me[0].me[0]").children.keys() == {"w", "me"}
+    assert list(graph.variables) == ["w", "save_counter"]
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:

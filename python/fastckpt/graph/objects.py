@@ -14,10 +14,24 @@ from fastckpt.checkpoint.opening import open_checkpoint
 from fastckpt.checkpoint.reader import Checkpoint
 from fastckpt.checkpoint.stored_tensor import StoredTensor
 from fastckpt.graph.objects_message import read_message
-from fastckpt.graph.objects_names import VALUE, Place, friendly_name, friendly_path, parse_name
+from fastckpt.graph.objects_names import (
+    VALUE,
+    Place,
+    friendly_name,
+    friendly_path,
+    parse_name,
+    place_of_key,
+)
 from fastckpt.graph.objects_nodes import Objects
 
-__all__ = ["ObjectGraph", "Optimizer", "as_checkpoint", "names_to_keys", "object_graph"]
+__all__ = [
+    "ObjectGraph",
+    "Optimizer",
+    "as_checkpoint",
+    "attribute_of",
+    "names_to_keys",
+    "object_graph",
+]
 
 # What PythonState objects of TensorFlow store.
 _PYTHON_STATE = "py_state"
@@ -195,11 +209,12 @@ class ObjectGraph(Objects):
     @property
     def python_state(self) -> dict[str, bytes]:
         """Friendly name of the object -> what it serialised. Reads the values."""
-        return {
-            friendly_path(place.path): bytes(handle.read().item())
-            for place, handle in ((parse_name(x), handle) for x, handle in self.others.items())
-            if place.attribute == _PYTHON_STATE and handle.tf_dtype == "string"
-        }
+        found = {}
+        for handle in self.others.values():
+            place = place_of_key(handle.name)
+            if place and place.attribute == _PYTHON_STATE and handle.tf_dtype == "string":
+                found[friendly_path(place.path)] = bytes(handle.read().item())
+        return found
 
     @property
     def save_counter(self) -> int | None:
@@ -323,8 +338,14 @@ class ObjectGraph(Objects):
         number = self._number_at(place)
         for x in () if number is None else self.message.nodes[number].attributes:
             for key in self.stored_keys(x.checkpoint_key):
-                if place.attribute in {x.name, parse_name(key).attribute}:
+                if place.attribute in {x.name, attribute_of(key)}:
                     yield key
+
+
+def attribute_of(key: str) -> str:
+    """Give the name by which a tensor is stored of its object; the key where it does not tell."""
+    place = place_of_key(key)
+    return key if place is None else place.attribute
 
 
 def _names_to_keys(message: Any) -> dict[str, str]:

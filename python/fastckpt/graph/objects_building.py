@@ -142,11 +142,11 @@ class _Builder:
         if not isinstance(objects, ObjectState):
             # TensorFlow makes the counter when it first saves or restores, after all else.
             steps.sort(key=lambda step: (step.name == "save_counter", step.name))
+        self._steps[id(objects)] = steps
         if counter is not None:
             steps = [step for step in steps if step.name != "save_counter"]
         if counter is not None and counter is not False:
             steps.append(_Step("save_counter", "save_counter", np.int64(counter)))
-        self._steps[id(objects)] = steps
         return steps
 
     def _reach(self, parent: int, container: object, steps: Iterable[_Step]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fastckpt.checkpoint.reader import Checkpoint
-from fastckpt.graph.objects import ObjectGraph, as_checkpoint
-from fastckpt.graph.objects_names import VALUE, parse_name
+from fastckpt.graph.objects import ObjectGraph, as_checkpoint, attribute_of
+from fastckpt.graph.objects_names import VALUE
 from fastckpt.graph.objects_nodes import ObjectNode
 from fastckpt.graph.objects_state import ObjectState
 from fastckpt.progress import ProgressLike
@@ -40,12 +40,12 @@ def load_objects(
     Returns
     -------
     dict
-        The children of the root by name; of a root that is a variable, its array. An object is a
-        list where its children are numbered from 0 on, an array where it is a variable, an
-        :class:`ObjectState` where it holds anything else, and else a dict, which may be empty. An
-        object that occurs at several places is the same Python object there. The root is an
-        ObjectState too where its children are not in order, which ``tf.train.Checkpoint`` puts
-        its keyword arguments in: the root was another object.
+        The children of the root by name; of a root that is a variable, its array. An object
+        inside is an array where it is a variable, a list where its children are numbered from 0
+        on, an :class:`ObjectState` where anything else is stored of it, and else a dict, which
+        may be empty. An object that occurs at several places is the same Python object there. The
+        root is an ObjectState too where its children are not in the order in which
+        ``tf.train.Checkpoint`` puts its keyword arguments: the root was another object.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _stored(graph: ObjectGraph, node: ObjectNode) -> Iterator[tuple[str, str]]:
             yield VALUE, x.key
         else:
             for key in graph.stored_keys(x.key):
-                yield parse_name(key).attribute, key
+                yield attribute_of(key), key
 
 
 def _assemble(children: dict[str, Any], values: dict[str, Any]) -> Any:
@@ -131,6 +131,8 @@ def _assemble(children: dict[str, Any], values: dict[str, Any]) -> Any:
 
 def _ordered_root(root: Any) -> Any:
     """Keep the order of a root that is no tf.train.Checkpoint: keys depend on it."""
+    if isinstance(root, list):
+        root = {str(index): value for index, value in enumerate(root)}
     if type(root) is dict:
         names = [name for name in root if name != "save_counter"]
         if names != sorted(names):

@@ -22,6 +22,7 @@ __all__ = [
     "friendly_name",
     "friendly_path",
     "parse_name",
+    "place_of_key",
     "unescape",
 ]
 
@@ -123,7 +124,7 @@ def friendly_name(key: str) -> str:
     >>> friendly_name("w/.OPTIMIZER_SLOT/opt/momentum/.ATTRIBUTES/VARIABLE_VALUE")
     'opt.momentum(w)'
     """
-    place = _place_of_key(key)
+    place = place_of_key(key)
     return key if place is None else place.name
 
 
@@ -176,8 +177,30 @@ def parse_name(name: str) -> Place:
     InvalidArgumentError
         Brackets, quotes or parentheses that do not match.
     """
-    place = _place_of_key(name)
+    place = place_of_key(name)
     return _Scanner(name).read() if place is None else place
+
+
+def place_of_key(key: str) -> Place | None:
+    """Read a checkpoint key.
+
+    Returns
+    -------
+    Place or None
+        None unless writing what was read gives the same key again.
+    """
+    # The escaped path comes first and never holds the mark, an attribute might.
+    owner, mark, attribute = key.partition(_ATTRIBUTES)
+    if not mark:
+        return None
+    owner, mark, slot_path = owner.partition(_SLOT)
+    if mark:
+        *optimizer, slot = _split(slot_path)
+        steps = () if optimizer == [""] else tuple(optimizer)
+        place = Place(_split(owner), unescape(attribute), steps, slot)
+    else:
+        place = Place(_split(owner), unescape(attribute))
+    return place if place.key == key else None
 
 
 def _joined(path: Sequence[str]) -> str:
@@ -197,22 +220,6 @@ def _quoted(name: str) -> str:
 
 def _quoted_unless_plain(name: str) -> str:
     return name if _PLAIN.fullmatch(name) else _quoted(name)
-
-
-def _place_of_key(key: str) -> Place | None:
-    """Read a key; None unless writing what was read gives the same key again."""
-    # The escaped path comes first and never holds the mark, an attribute might.
-    owner, mark, attribute = key.partition(_ATTRIBUTES)
-    if not mark:
-        return None
-    owner, mark, slot_path = owner.partition(_SLOT)
-    if mark:
-        *optimizer, slot = _split(slot_path)
-        steps = () if optimizer == [""] else tuple(optimizer)
-        place = Place(_split(owner), unescape(attribute), steps, slot)
-    else:
-        place = Place(_split(owner), unescape(attribute))
-    return place if place.key == key else None
 
 
 def _split(path: str) -> tuple[str, ...]:

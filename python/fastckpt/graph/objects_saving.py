@@ -155,7 +155,7 @@ def object_tensors(
     slot_variables = _find_slots(draft, slots or {})
     tensors: dict[str, Any] = {}
     message = protos.message_class("TrackableObjectGraph")()
-    names = _FullNames(draft, full_names or {})
+    names = _FullNames(full_names or {})
     for number, children in enumerate(draft.children):
         node = message.nodes.add()
         for name, child in children:
@@ -186,14 +186,13 @@ class _SlotVariable(NamedTuple):
 class _FullNames:
     """Names of variables for TensorFlow's Saver: those that were asked for, else the path."""
 
-    def __init__(self, draft: Draft, wanted: Mapping[str, str]) -> None:
+    def __init__(self, wanted: Mapping[str, str]) -> None:
         self._wanted = {}
         for name, full_name in wanted.items():
             check_text(name, "a key of full_names")
             check_text(full_name, f"full_names[{name!r}]")
             self._wanted[parse_name(name).key] = full_name
         self._unused = dict(zip(self._wanted, wanted, strict=False))
-        self._draft = draft
 
     def of(self, place: Place, key: str) -> str:
         """Give the full name of what is stored at a place; empty unless it is a variable."""
