@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastckpt.errors import UnsupportedError
+from fastckpt.graph.engine_limits import precision_loss, wrong_results
 
 __all__ = ["EngineMissingError", "RefusedError", "compute"]
 
@@ -55,6 +56,12 @@ def compute(graph_def: Any, feeds: Mapping[str, Array], fetches: Sequence[str]) 
         raise EngineMissingError(
             f"no engine that computes graphs is installed; install OpenVINO: {_INSTALL}"
         )
+    loss = precision_loss(graph_def)
+    if loss is not None:
+        # TensorFlow first: it loses nothing.
+        engines.reverse()
+        if engines[0] is _by_openvino:
+            _log.warning("OpenVINO %s; install TensorFlow for exact results", loss)
     refusals = []
     for engine in engines:
         try:
@@ -73,6 +80,9 @@ def _by_openvino(
 ) -> list[Array]:
     import openvino
 
+    reason = wrong_results(graph_def, feeds)
+    if reason is not None:
+        raise RefusedError(f"OpenVINO {reason}")
     core = openvino.Core()
     # Its frontend reads files only; the weights stay mapped until the model is compiled.
     with tempfile.TemporaryDirectory(prefix="fastckpt-") as directory:

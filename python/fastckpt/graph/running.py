@@ -78,10 +78,13 @@ def run(
 
     Notes
     -----
-    OpenVINO computes, and what it refuses, TensorFlow, where they are installed. Constants and
+    OpenVINO computes, and TensorFlow what it refuses, where they are installed. Constants and
     variables are answered without either. Each call freezes and compiles what it needs: for many
-    calls of one graph, freeze it and give it to the engine itself. OpenVINO computes float64 in
-    single precision and int64 in 32 bits.
+    calls of one graph, freeze it and give it to the engine itself.
+
+    OpenVINO computes float64 in single precision, and int64 in 32 bits: graphs with either go to
+    TensorFlow where there is one, else a warning is logged. Types that OpenVINO computes wrongly
+    (complex numbers, bfloat16, wide unsigned integers, arithmetic on narrow ones) it never gets.
 
     Examples
     --------
