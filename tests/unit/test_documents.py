@@ -25,6 +25,7 @@ import fastckpt
 from fastckpt import dtypes, errors
 from fastckpt.cli.app import COMMANDS
 from fastckpt.compat import MissingError
+from fastckpt.training.variables import reset_default_collection
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -136,6 +137,7 @@ def example_folder(golden_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert not (tmp_path / path.name).exists()
             shutil.copyfile(path, tmp_path / path.name)
     monkeypatch.chdir(tmp_path)
+    reset_default_collection()  # of variables, which the document before may have left
     return tmp_path
 
 
