@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from tensorflow.python.checkpoint import checkpoint_management
 from tensorflow.python.training import saver as their_saver_module
 
 import fastckpt
-from fastckpt.training import history, manager, saver_base
+from fastckpt.training import history, manager
 from fastckpt.training.manager import CheckpointManager
 from fastckpt.training.removing import remove_checkpoint
 from fastckpt.training.saver import Saver

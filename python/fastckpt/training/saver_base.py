@@ -92,7 +92,7 @@ class SaverBase:
             resolve_num_threads(num_threads),
         )
         self._remembering = {"relative": bool(save_relative_paths), "recover": bool(recover)}
-        self._history = self._new_history()
+        self._history = self._new_history(None)
         self._exporter = GraphExporter()
         self._meta_writer = MetaWriter()
         if not defer_build:
@@ -107,7 +107,7 @@ class SaverBase:
         else:
             self._make()
         self._is_built = True
-        self._history = self._new_history()
+        self._history = self._new_history(self._saver_def)
 
     def default_session(self) -> Any:
         """TensorFlow's default session where the values are in one, else None."""
@@ -251,11 +251,11 @@ class SaverBase:
             filename=self._filename,
         )
 
-    def _new_history(self) -> History:
+    def _new_history(self, saver_def: Any) -> History:
         kept, hours = self._spec.max_to_keep, self._spec.keep_checkpoint_every_n_hours
-        if self._saver_def is not None:
-            kept = saver_options.kept_by(self._saver_def)
-            hours = self._saver_def.keep_checkpoint_every_n_hours
+        if saver_def is not None:
+            kept = saver_options.kept_by(saver_def)
+            hours = saver_def.keep_checkpoint_every_n_hours
         return History(kept or 0, hours, sync=self._layout.sync, **self._remembering)
 
     def _targets(self) -> dict[str, list[Target]]:
