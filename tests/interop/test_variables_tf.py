@@ -129,6 +129,23 @@ def test_a_session_of_another_graph_or_none(resource: bool) -> None:
 
 
 @KINDS
+def test_a_closed_session(resource: bool) -> None:
+    with tf.Graph().as_default():
+        v = get("v", [1.0], resource=resource)
+        (target,) = targets_of([v])
+        with tf1.Session() as session:
+            session.run(v.initializer)
+            value = read_values([target], session)[0]
+        for use in (
+            lambda: session.run(v),
+            lambda: read_values([target], session),
+            lambda: assign_values([(target, value)], session),
+        ):
+            with pytest.raises(RuntimeError, match="Attempted to use a closed Session"):
+                use()
+
+
+@KINDS
 def test_partitioned_variables_and_their_slices(resource: bool) -> None:
     full = np.arange(10, dtype=np.float32).reshape(5, 2)
     with tf.Graph().as_default():

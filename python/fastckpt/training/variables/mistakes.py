@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
-from fastckpt.errors import FailedPreconditionError, InvalidArgumentError
+from fastckpt.errors import ClosedError, FailedPreconditionError, InvalidArgumentError
 
 __all__ = [
+    "ClosedSessionError",
     "EagerError",
     "UninitializedError",
     "UnnamedError",
@@ -16,6 +17,10 @@ __all__ = [
 
 # Longer texts of objects are cut: an ndarray's takes many lines.
 _MAX_TEXT = 120
+
+
+class ClosedSessionError(ClosedError, RuntimeError):
+    """A session of TensorFlow that was closed."""
 
 
 class EagerError(InvalidArgumentError, RuntimeError):

@@ -216,13 +216,15 @@ class Target:
         cast. A resource variable of another static shape is refused as well, where TensorFlow lets
         it take the stored shape without a word.
         """
+        stored, mine = tuple(shape), self.full_shape
         if not self.accepts_dtype(tf_dtype):
             return (
                 f"expected dtype {self.tf_dtype} does not equal original dtype {tf_dtype}; "
                 f"make the variable {tf_dtype}"
             )
-        stored, mine = tuple(shape), self.full_shape
-        if mine is None or _fits(mine, stored) or (reshape and _same_size(mine, stored)):
+        if mine is None or mine == stored or _fits(mine, stored):
+            return None
+        if reshape and _same_size(mine, stored):
             return None
         if reshape:
             return (

@@ -17,7 +17,7 @@ import numpy as np
 
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
 from fastckpt.errors import InvalidArgumentError, UnsupportedError
-from fastckpt.training.variables.mistakes import UninitializedError
+from fastckpt.training.variables.mistakes import ClosedSessionError, UninitializedError
 from fastckpt.training.variables.protocol import Group, Pair, SliceInfo, StaticShape, Target
 from fastckpt.training.variables.tensorflow_variables import tensorflow
 
@@ -147,6 +147,8 @@ class GraphGroup(Group):
                 "the variables are not elements of the session's graph; make the Saver inside "
                 "`with session.graph.as_default():`, or pass the session of their graph"
             )
+        if getattr(found, "_closed", False):
+            raise ClosedSessionError("Attempted to use a closed Session; open another one")
         return found
 
     def _rounds(self, pairs: Sequence[Pair]) -> list[tuple[list[str], dict[str, Any]]]:
@@ -215,11 +217,12 @@ def run(session: Any, names: Sequence[str], feed: Mapping[str, Any] | None = Non
         return found
     prepared = vars(session).setdefault(_PREPARED, {})
     key = (tuple(names), tuple(feed))
-    if key not in prepared:
+    step = prepared.get(key)
+    if step is None:
         if len(prepared) >= _MAX_PREPARED:
             prepared.clear()
-        prepared[key] = make(_callable_options(*key))
-    values: list[Any] = prepared[key](*feed.values())
+        step = prepared[key] = make(_callable_options(*key))
+    values: list[Any] = step(*feed.values())
     return values
 
 
