@@ -12,7 +12,7 @@ from typing import Any
 from fastckpt.errors import LimitExceededError
 from fastckpt.graph.wire import LENGTH, bounds
 
-__all__ = ["check_density"]
+__all__ = ["MAX_DEPTH", "check_density", "is_too_deep"]
 
 # Messages that are allowed whatever their size, and bytes that each must bring on average where
 # there are more: in all, and side by side in one message. Graphs have 10 to 25.
@@ -22,6 +22,9 @@ _BYTES_SIDE_BY_SIDE = 6
 
 # Empty messages are two bytes, a tag and a zero; less of the file than this cannot hold many.
 _SUSPICIOUS = 4
+
+# Levels of messages that protobuf reads.
+MAX_DEPTH = 100
 
 # Messages that are counted and looked into only when the file is suspicious.
 _LEAVES = frozenset({"NodeDef", "FunctionDef", "MetaInfoDef", "SavedObjectGraph"})
@@ -60,6 +63,24 @@ def check_density(data: bytes, descriptor: Any, path: str) -> None:
             "is made to fill the memory of its readers",
             path=path or None,
         )
+
+
+def is_too_deep(data: bytes, descriptor: Any) -> bool:
+    """Whether messages are nested deeper than protobuf reads, as far as the first fields show."""
+    waiting = [(0, len(data), descriptor, 1)]
+    fields = 0
+    while waiting and fields < _FREE:
+        at, end, descriptor, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            return True
+        inner = _message_fields(descriptor)
+        while at < end and fields < _FREE:
+            fields += 1
+            tag = data[at]
+            start, at = bounds(data, at, end)
+            if tag in inner and at <= end:
+                waiting.append((start, at, inner[tag], depth + 1))
+    return False
 
 
 def _is_dense(data: bytes, descriptor: Any, *, deep: bool) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from fastckpt import protos
 from fastckpt.errors import CheckpointIOError, LimitExceededError
 from fastckpt.graph import file_errors
-from fastckpt.graph.density import check_density
+from fastckpt.graph.density import MAX_DEPTH, check_density, is_too_deep
 from fastckpt.graph.plausibility import is_plausible
 from fastckpt.storage import local
 from fastckpt.storage.replace import replace_file
@@ -206,7 +206,7 @@ def _parse_binary(data: bytes, message: Any, path: str) -> None:
     except RecursionError:
         raise _too_deep(path) from None
     except (DecodeError, UnicodeError, ValueError) as error:
-        if "MaxDepth" in str(error):
+        if is_too_deep(data, message.DESCRIPTOR):
             raise _too_deep(path) from None
         raise file_errors.not_parsed(data, message, path, str(error)) from None
     if not is_plausible(message.DESCRIPTOR, data):
@@ -215,7 +215,7 @@ def _parse_binary(data: bytes, message: Any, path: str) -> None:
 
 def _too_deep(path: str) -> LimitExceededError:
     return LimitExceededError(
-        f"{path!r} nests messages deeper than the 100 levels that protobuf reads; no graph does "
-        "that: the file is damaged or made to break its readers",
+        f"{path!r} nests messages deeper than the {MAX_DEPTH} levels that protobuf reads; no "
+        "graph does that: the file is damaged or made to break its readers",
         path=path or None,
     )
