@@ -3,7 +3,8 @@
 #
 #   make demo         build, save and read a checkpoint of 1 GiB, and show what that takes
 #   make test         C++ tests, Python tests, and interop with real TensorFlow
-#   make test-extras  sanitizers, wheel smoke, benchmark smoke, PyTorch, JAX and OpenVINO, documentation
+#   make test-extras  sanitizers, wheel and benchmark smoke, four versions of protobuf, PyTorch, JAX,
+#                     OpenVINO, documentation
 #   make check        formatters, linters, types, stubs, layering
 #   make build        compile and install into .venv
 #   make wheel        an audited abi3 wheel and an sdist in dist/
@@ -12,7 +13,7 @@
 #   make crashtest    1500 random kills and every power cut, on the file system of CRASH_DIR
 #   make clean        remove what was built (make distclean: .venv too)
 #
-# Helpers: test-cpp test-python test-interop test-frameworks asan tsan asan-python fuzz format.
+# Helpers: test-cpp test-python test-interop test-frameworks test-protobuf asan tsan asan-python fuzz format.
 # Variables: PYTHON (creates .venv), JOBS, PYTEST_ARGS; for fuzz FUZZ_SECONDS or FUZZ_RUNS for each target,
 # FUZZ_TARGETS (names, all by default), CLANGXX (Clang 16 or later); for crashtest CRASH_DIR, CRASH_RANDOM.
 
@@ -48,7 +49,7 @@ CMAKE_FILES = $(shell find CMakeLists.txt cmake src tests benchmarks \
 PYTHON_DIRS = $(wildcard python tests scripts benchmarks examples docs)
 
 .PHONY: demo test check build bench docs wheel clean test-extras
-.PHONY: test-cpp test-python test-interop test-frameworks asan tsan asan-python fuzz crashtest
+.PHONY: test-cpp test-python test-interop test-frameworks test-protobuf asan tsan asan-python fuzz crashtest
 .PHONY: format distclean
 .PHONY: bench-smoke
 # Two installs at once would spoil the environment; compilers run in parallel all the same (JOBS).
@@ -63,7 +64,7 @@ demo: $(MODULE)
 
 test: test-cpp test-python test-interop
 
-test-extras: asan tsan asan-python wheel bench-smoke test-frameworks
+test-extras: asan tsan asan-python wheel bench-smoke test-protobuf test-frameworks
 	@if [ -f docs/conf.py ]; then $(MAKE) --no-print-directory docs; fi
 
 build: $(MODULE)
@@ -132,6 +133,10 @@ test-interop: $(MODULE) $(VENV)/.group-test $(VENV)/.group-interop
 test-frameworks: $(MODULE) $(VENV)/.group-test $(VENV)/.group-interop $(VENV)/.group-frameworks
 	@rm -f $(REPORTS)/frameworks.xml
 	$(BIN)/python -m pytest tests/frameworks --junitxml=$(REPORTS)/frameworks.xml $(PYTEST_ARGS)
+
+# Protobuf 4.25 to 7, each in an environment that is thrown away.
+test-protobuf: $(MODULE) $(VENV)/.group-interop
+	$(BIN)/python scripts/check_protobuf_versions.py
 
 asan tsan: $(VENV)/.group-build
 	$(RUN) cmake --preset $@
