@@ -77,6 +77,22 @@ def test_values_under_a_scope(zoo: dict[str, Saved]) -> None:
     np.testing.assert_array_equal(imported.value("copy/w:0"), zoo["ref_variables"].values["w:0"])
 
 
+def test_computed_tensors(zoo: dict[str, Saved]) -> None:
+    saved, x = zoo["ref_variables"], np.float32([[1, 2], [3, 4]])
+    graph, saver = oracle.import_meta_stock(saved.meta)
+    with tf1.Session(graph=graph) as session:
+        saver.restore(session, saved.prefix)
+        expected = session.run("loss:0", {"x:0": x})
+    imported = import_meta_graph(saved.meta)
+    assert imported is not None
+    imported.restore(saved.prefix)
+    assert imported.run("loss:0", {"x:0": x}) == pytest.approx(expected, rel=1e-6)
+    meta = MetaGraph.load(saved.meta)
+    found = meta.run(["loss:0", "w:0"], {"x:0": x}, checkpoint=saved.prefix)
+    assert found[0] == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_array_equal(found[1], saved.values["w:0"])
+
+
 @pytest.mark.parametrize("name", ["placed", "every_collection"])
 def test_options(zoo: dict[str, Saved], name: str) -> None:
     options: dict[str, Any] = {
