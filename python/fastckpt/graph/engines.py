@@ -51,7 +51,7 @@ def compute(graph_def: Any, feeds: Mapping[str, Array], fetches: Sequence[str]) 
     RefusedError
         No engine that is installed computes this graph; the message says why.
     """
-    engines = [engine for module, engine in _ENGINES.items() if importlib.util.find_spec(module)]
+    engines = [engine for module, engine in _ENGINES.items() if _is_installed(module)]
     if not engines:
         raise EngineMissingError(
             f"no engine that computes graphs is installed; install OpenVINO: {_INSTALL}"
@@ -126,6 +126,12 @@ def _by_tensorflow(
         except (ValueError, tf.errors.OpError) as error:
             raise RefusedError(f"TensorFlow refuses it: {error}") from None
     return [np.asarray(value) for value in found]
+
+
+def _is_installed(module: str) -> bool:
+    spec = importlib.util.find_spec(module)
+    # A stand-in for TensorFlow, such as fastckpt.compat's, comes from no file and computes nothing.
+    return spec is not None and spec.origin is not None
 
 
 _ENGINES = {"openvino": _by_openvino, "tensorflow": _by_tensorflow}
