@@ -130,7 +130,7 @@ def _by_tensorflow(
 
 def _is_installed(module: str) -> bool:
     spec = importlib.util.find_spec(module)
-    # A stand-in for TensorFlow, such as fastckpt.compat's, comes from no file and computes nothing.
+    # A stand-in for TensorFlow comes from no file, and computes nothing.
     return spec is not None and spec.origin is not None
 
 
