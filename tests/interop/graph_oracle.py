@@ -26,6 +26,7 @@ def describe(graph: Any) -> Description:
             "inputs": [x.name for x in op.inputs],
             "control": sorted(x.name for x in op.control_inputs),
             "outputs": [(x.name, x.dtype.name) for x in op.outputs],
+            "consumers": [sorted(y.name for y in x.consumers()) for x in op.outputs],
         }
         for op in graph.get_operations()
     }

@@ -43,6 +43,8 @@ def test_tensors(small: Graph) -> None:
     assert w.shape == (2, 3)
     assert [op.name for op in x.consumers()] == ["y"]
     assert small.get_tensor_by_name("z:0").consumers() == []
+    square = make_graph(placeholder("p"), node("s", "Mul", "p", "p:0", extra=FLOAT))
+    assert [op.name for op in square.get_tensor_by_name("p:0").consumers()] == ["s", "s"]
     assert repr(w) == "<tf.Tensor 'w:0' shape=(2, 3) dtype=float32>"
     assert str(x) == 'Tensor("x:0", shape=(None, 2), dtype=float32)'
 

@@ -274,15 +274,14 @@ class Graph:
         return static_shape(tensor, self._graph_def.versions.producer)
 
     def consumers_of(self, tensor: Tensor) -> list[Operation]:
-        """Give the operations that take a tensor."""
+        """Give the operations that take a tensor, once for each time they do."""
         takers = self._types.takers(self._index[tensor.op.name])
-        found = dict.fromkeys(x.consumer for x in takers if x.output == tensor.value_index)
-        return self._in_order(found)
+        return self._in_order([x.consumer for x in takers if x.output == tensor.value_index])
 
     def waiting_for(self, position: int) -> list[Operation]:
         """Give the operations that have one node as a control input."""
         found = dict.fromkeys(x.consumer for x in self._types.takers(position) if x.output < 0)
-        return self._in_order(found)
+        return self._in_order(list(found))
 
     @functools.cached_property
     def _devices(self) -> list[str]:
@@ -296,7 +295,7 @@ class Graph:
     def _rank(self) -> dict[int, int]:
         return {position: i for i, position in enumerate(self._order)}
 
-    def _in_order(self, positions: dict[int, None]) -> list[Operation]:
+    def _in_order(self, positions: list[int]) -> list[Operation]:
         return list(map(self._operation, sorted(positions, key=self._rank.__getitem__)))
 
     def _operation(self, position: int) -> Operation:

@@ -237,7 +237,7 @@ class Tensor:
         return self.shape
 
     def consumers(self) -> list[Operation]:
-        """Give the operations that take it, each once, in order of creation."""
+        """Give the operations that take it, in order of creation; once for each time they do."""
         return self.graph.consumers_of(self)
 
     def __repr__(self) -> str:
