@@ -68,12 +68,12 @@ class GFile:
     """
 
     def __init__(self, name: Any, mode: str = "r") -> None:
+        self._file: Any = None
         self.name = name
         self.mode = mode
         if mode.replace("b", "") not in _MODES:
             raise InvalidArgumentError(f"mode is not 'r', 'w', 'a', 'r+', 'w+' or 'a+': {mode!r}")
         self._path = local_path(name)
-        self._file: Any = None
 
     def read(self, n: int = -1) -> Any:
         """Read `n` characters, or bytes in a binary mode; all that is left by default."""
@@ -132,6 +132,10 @@ class GFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # TensorFlow closes what a program forgot, without a word.
         self.close()
 
     def __iter__(self) -> Iterator[Any]:

@@ -255,7 +255,7 @@ def members(path: str) -> set[str]:
 
 def advice(path: str) -> str:
     """Say what to use in place of a name that is missing."""
-    words = _short(path).split(".")
+    words = path.split(".")
     return next((_ADVICE[word] for word in words if word in _ADVICE), _GENERAL_ADVICE)
 
 

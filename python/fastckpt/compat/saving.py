@@ -8,7 +8,6 @@ from typing import Any
 import fastckpt
 from fastckpt.compat.graph_mode import GraphKeys, Node, get_default_graph
 from fastckpt.compat.variables import Variable
-from fastckpt.errors import InvalidArgumentError
 
 __all__ = ["Saver"]
 
@@ -28,17 +27,15 @@ class Saver:
         if var_list is None:
             graph = get_default_graph()
             var_list = graph.get_collection(GraphKeys.GLOBAL_VARIABLES)
-        self._named = _named(var_list)
-        arrays = {
-            key: x.storage if isinstance(x, Variable) else x for key, x in self._named.items()
-        }
-        self._saver = fastckpt.Saver(arrays, *args, **kwargs)
+        self._saver = fastckpt.Saver(var_list, *args, **kwargs)
+        found = var_list.values() if isinstance(var_list, Mapping) else var_list
+        self._variables = [x for x in found if isinstance(x, Variable)]
 
     def save(
         self, sess: Any, save_path: Any, global_step: Any = None, *args: Any, **kwargs: Any
     ) -> str | None:
         """Save; see :meth:`fastckpt.Saver.save`."""
-        for variable in self._variables():
+        for variable in self._variables:
             if not variable.is_initialized:
                 variable.load(variable.value_now())
         if isinstance(global_step, str | Node):
@@ -48,28 +45,11 @@ class Saver:
     def restore(self, sess: Any, save_path: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         """Restore; see :meth:`fastckpt.Saver.restore`."""
         found = self._saver.restore(None, save_path, **kwargs)
-        for variable in self._variables():
+        for variable in self._variables:
             variable.is_initialized = True
         return found
-
-    def _variables(self) -> list[Variable]:
-        return [x for x in self._named.values() if isinstance(x, Variable)]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._saver, name)
-
-
-def _named(var_list: Any) -> dict[str, Any]:
-    if isinstance(var_list, Mapping):
-        return dict(var_list)
-    if isinstance(var_list, Variable):
-        var_list = [var_list]
-    named: dict[str, Any] = {}
-    for variable in var_list:
-        name = variable.op.name if isinstance(variable, Variable) else variable.name
-        if name in named:
-            raise InvalidArgumentError(f"At least two variables have the same name: {name}")
-        named[name] = variable
-    return named

@@ -16,6 +16,8 @@ from fastckpt.compat.dtypes import as_dtype
 from fastckpt.compat.graph_mode import GraphKeys, Node, get_default_graph
 from fastckpt.errors import FailedPreconditionError, InvalidArgumentError
 from fastckpt.graph.tensor_types import TensorShape
+from fastckpt.training.variables import Target
+from fastckpt.training.variables.arrays import ArrayTarget
 from fastckpt.training.variables.variable import initial_array
 
 __all__ = [
@@ -163,6 +165,14 @@ class Variable(Node):
         """Copy the value, as a session does."""
         value = self.value_now().copy()
         return value if value.ndim else value[()]
+
+    def __fastckpt_targets__(self) -> list[Target]:
+        """What a Saver saves and restores into."""
+        return [
+            ArrayTarget(
+                self.storage, name=self.op.name, trainable=self.trainable, identity=id(self)
+            )
+        ]
 
     def _assign(self, value: Any) -> Any:
         self.load(value)

@@ -49,6 +49,8 @@ def as_targets(value: Any) -> list[Target]:
 def adapt(value: Any, slot: Slot | None = None) -> list[Target] | None:
     """Adapt one object; None where no adapter knows its kind.
 
+    A class of another package makes its own targets with a method ``__fastckpt_targets__``.
+
     Parameters
     ----------
     value : object
@@ -61,6 +63,10 @@ def adapt(value: Any, slot: Slot | None = None) -> list[Target] | None:
         return variable.adapt(value)
     if isinstance(value, np.ndarray):
         return arrays.adapt(value, slot)
+    hook = getattr(type(value), "__fastckpt_targets__", None)
+    if hook is not None:
+        targets: list[Target] = hook(value)
+        return targets
     for adapter in adapters():
         found: list[Target] | None = adapter.adapt(value, slot)
         if found is not None:
