@@ -7,6 +7,7 @@ A key spells the way from the root to an object, and what is stored of it:
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Sequence
@@ -193,6 +194,9 @@ def place_of_key(key: str) -> Place | None:
     owner, mark, attribute = key.partition(_ATTRIBUTES)
     if not mark:
         return None
+    if "." not in owner and "." not in attribute and "/" not in attribute:
+        # Nothing is escaped, as in most keys.
+        return Place(tuple(owner.split("/")) if owner else (), attribute)
     owner, mark, slot_path = owner.partition(_SLOT)
     if mark:
         *optimizer, slot = _split(slot_path)
@@ -207,6 +211,7 @@ def _joined(path: Sequence[str]) -> str:
     return "/".join(map(escape, path))
 
 
+@functools.lru_cache(4096)
 def _step(name: str) -> str:
     if _INDEX.fullmatch(name):
         return f"[{name}]"
