@@ -172,10 +172,10 @@ class Graph:
         made = [node.op for node in self.nodes.values()]
         return made + [op for x in self.imported for op in x.graph.get_operations()]
 
-    def as_graph_def(self, *_: Any, **__: Any) -> Any:
+    def as_graph_def(self, from_version: Any = None, add_shapes: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002
         """Give the GraphDef: of what was imported, or of the variables that were made."""
         if self.imported:
-            return self.imported[-1].graph.as_graph_def()
+            return _copied(self.imported[-1].graph.as_graph_def(), add_shapes=add_shapes)
         from fastckpt.compat.exporting import graph_def_of
 
         return graph_def_of(self.get_collection(GraphKeys.GLOBAL_VARIABLES))
@@ -256,6 +256,15 @@ class Graph:
 
 class FinalizedError(InvalidArgumentError, RuntimeError):
     """Something was to be added to a graph that is final."""
+
+
+def _copied(graph_def: Any, *, add_shapes: bool) -> Any:
+    """Copy a GraphDef, as TensorFlow gives it: shapes that were recorded only where asked for."""
+    copy = type(graph_def)()
+    copy.CopyFrom(graph_def)
+    for node in () if add_shapes else copy.node:
+        node.attr.pop("_output_shapes", None)
+    return copy
 
 
 _local = threading.local()
