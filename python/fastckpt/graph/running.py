@@ -19,6 +19,7 @@ from fastckpt.graph.operations import Operation, Tensor
 from fastckpt.graph.restoring import VARIABLE_OPS
 from fastckpt.graph.tensor_values import make_ndarray
 from fastckpt.graph.tensorflow_errors import WrongTypeError
+from fastckpt.graph.value_literals import encode_strings
 from fastckpt.graph.value_types import value_dtype
 
 __all__ = ["run"]
@@ -177,7 +178,7 @@ def _dtype(tensor: Tensor) -> np.dtype[Any]:
 def _fed_value(tensor: Tensor, value: Any) -> Array:
     dtype = _dtype(tensor)
     try:
-        array = np.asarray(value)
+        array = np.asarray(value, object if dtype.hasobject else None)
         fed = _bytes(array) if dtype.hasobject else array.astype(dtype, copy=False)
         is_exact = dtype.kind not in "iub" or dtype.kind == array.dtype.kind
         if not is_exact and not np.array_equal(fed, array):
@@ -199,5 +200,5 @@ def _fed_value(tensor: Tensor, value: Any) -> Array:
 def _bytes(array: Array) -> Array:
     """An object array of bytes, as engines take strings."""
     found = np.empty(array.size, object)
-    found[:] = [x.encode() if isinstance(x, str) else bytes(x) for x in array.ravel().tolist()]
+    found[:] = encode_strings(array.ravel().tolist())
     return found.reshape(array.shape)
