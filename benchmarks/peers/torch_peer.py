@@ -29,3 +29,30 @@ def prepared_save(path: str, tensors: dict[str, Any]) -> Callable[[], Any]:
 def by(make: Callable[..., Contender]) -> PeerFactory:
     """Return the factory of one of this peer's ways to write."""
     return PeerFactory(PEER, make)
+
+
+SUMMED = "safetensors load_file, summed up"
+COPIED = "safetensors load_file, copied"
+
+
+def safetensors_summed(path: str) -> Contender:
+    """Load with safetensors, which maps the file, and read every byte once."""
+    load_module()
+    from safetensors.torch import load_file
+
+    def run(_: None) -> Any:
+        tensors = load_file(path)
+        return tensors, [tensor.sum() for tensor in tensors.values()]
+
+    return Contender(SUMMED, run, peer="safetensors", note="verifies nothing")
+
+
+def safetensors_copied(path: str) -> Contender:
+    """Load with safetensors, and copy every tensor to memory of its own."""
+    load_module()
+    from safetensors.torch import load_file
+
+    def run(_: None) -> Any:
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}
+
+    return Contender(COPIED, run, peer="safetensors", note="verifies nothing")
