@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import runpy
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +131,12 @@ def test_names_of_scopes(zoo: dict[str, Saved], scope: str) -> None:
     assert outcome(lambda: import_meta_graph(meta, import_scope=scope).graph) == theirs
 
 
+def test_the_table_of_operations_is_what_tensorflow_registers(repository: Path) -> None:
+    script = runpy.run_path(str(repository / "scripts" / "make_ops.py"))
+    table = files("fastckpt.graph").joinpath("ops.binpb.gz").read_bytes()
+    assert gzip.decompress(table) == script["build"]()
+
+
 # --- the corpus ----------------------------------------------------------------------------------
 
 KINDS = ("MetaGraphDef", "GraphDef", "SavedModel")
@@ -158,8 +167,8 @@ def graphs_of(path: Path) -> list[tuple[Any, Any]]:
 def test_corpus(corpus_dir: Path) -> None:
     compared = refused = 0
     seen = set()
-    files = [p for p in sorted(corpus_dir.rglob("*")) if p.suffix in {".meta", ".pb", ".pbtxt"}]
-    for path in filter(Path.is_file, files):
+    paths = [p for p in sorted(corpus_dir.rglob("*")) if p.suffix in {".meta", ".pb", ".pbtxt"}]
+    for path in filter(Path.is_file, paths):
         for graph_def, op_list in graphs_of(path):
             if (same := graph_def.SerializeToString(deterministic=True)) in seen:
                 continue
