@@ -284,3 +284,12 @@ def test_info_of_a_restore(arrays: dict[str, Any], caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.INFO, "fastckpt"):
         Saver(arrays).restore("m")
     assert "Restoring parameters from m" in [x.getMessage() for x in caplog.records]
+
+
+def test_two_variables_of_one_name_have_their_keys_in_the_meta_graph(tmp_path):
+    variable = fastckpt.Variable(1.0, name="twin")
+    saver = fastckpt.Saver({"twin": np.zeros(1), "other": variable})
+    path = saver.save(tmp_path / "m")
+    graph = fastckpt.graph.MetaGraph.load(f"{path}.meta").graph
+    names = [v.op.name for v in graph.get_collection("variables")]
+    assert sorted(names) == ["other", "twin"]

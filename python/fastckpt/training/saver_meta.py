@@ -36,7 +36,7 @@ class MetaWriter:
 
     def content(self, named: Mapping[str, Sequence[Target]], saver: SaverSpec | None) -> bytes:
         """Give the serialised MetaGraphDef; stock ``import_meta_graph`` takes it."""
-        rows = [row for key, targets in named.items() for row in _rows(key, targets)]
+        rows = _uniquely_named(named)
         state = (rows, saver)
         if self._last is None or self._last[0] != state:
             specs = [_spec(row) for row in rows if can_be_variable(row.tf_dtype)]
@@ -63,13 +63,26 @@ def unscoped(name: str, scope: str) -> str:
     return name.removeprefix(scope).lstrip("/") if name.startswith(f"{scope}/") else name
 
 
-def _rows(key: str, targets: Sequence[Target]) -> list[_Row]:
-    return [_row(key, target, i) for i, target in enumerate(targets)]
+def _uniquely_named(named: Mapping[str, Sequence[Target]]) -> list[_Row]:
+    """Describe the variables; by their keys where two of them have one name."""
+    rows = _rows(named, by_key=False)
+    if len({row.name for row in rows}) < len(rows):
+        return _rows(named, by_key=True)
+    return rows
 
 
-def _row(key: str, target: Target, number: int) -> _Row:
+def _rows(named: Mapping[str, Sequence[Target]], *, by_key: bool) -> list[_Row]:
+    return [
+        _row(key, target, i, by_key=by_key)
+        for key, targets in named.items()
+        for i, target in enumerate(targets)
+    ]
+
+
+def _row(key: str, target: Target, number: int, *, by_key: bool) -> _Row:
     place = target.slice
-    name = target.name or (key if place is None else f"{key}/part_{number}")
+    name = None if by_key else target.name
+    name = name or (key if place is None else f"{key}/part_{number}")
     return _Row(
         name,
         target.tf_dtype,

@@ -83,12 +83,20 @@ class Piece(NamedTuple):
 
 
 def collect(
-    named: Mapping[str, Sequence[Target]], layout: Layout, session: Any = None
+    named: Mapping[str, Sequence[Target]],
+    layout: Layout,
+    session: Any = None,
+    *,
+    share: bool = False,
 ) -> list[Piece]:
-    """Read everything that is to be saved, in the order of the keys."""
+    """Read everything that is to be saved, in the order of the keys.
+
+    With `share` values may be the memory of the variables themselves, for a save that is done
+    before they change.
+    """
     keys = [key for key, targets in named.items() for _ in targets]
     targets = [target for group in named.values() for target in group]
-    values = read_values(targets, session)
+    values = read_values(targets, session, share=share)
     shards = _shards(targets, layout)
     return list(map(_piece, keys, targets, values, shards))
 

@@ -13,7 +13,7 @@ from fastckpt.storage.replace import replace_file
 from fastckpt.training import saver_graph
 from fastckpt.training.saver_base import SaverBase
 from fastckpt.training.saver_graph import Export
-from fastckpt.training.saver_job import Job
+from fastckpt.training.saver_job import Job, run_now
 from fastckpt.training.saver_meta import message_of
 from fastckpt.training.saver_naming import Place, choose_place
 from fastckpt.training.saver_restore import check_exists, holds_objects, restore_into
@@ -64,16 +64,18 @@ class SaverSteps(SaverBase):
             self._write_companions(meta, debug)
             self._remember(place, path, call)
             return path
-        job = self._job(place, call, meta, debug)
+        job = self._job(place, call, meta, debug, share=run is run_now)
         return run(job, lambda: self._remember(place, job.path, call))
 
-    def _job(self, place: Place, call: Call, meta: _Companion, debug: _Companion) -> Job:
+    def _job(
+        self, place: Place, call: Call, meta: _Companion, debug: _Companion, *, share: bool
+    ) -> Job:
         named = self._targets()
         count = num_files(named, self._layout)
         path = returned_path(place.prefix, count, self._layout.version)
         if call.write_state:
             self._check_state(place, path)
-        pieces = collect(named, self._layout, call.session)
+        pieces = collect(named, self._layout, call.session, share=share)
         return Job(place.prefix, path, pieces, count, self._layout, meta, debug)
 
     def _check_state(self, place: Place, path: str) -> None:
