@@ -73,11 +73,11 @@ def test_the_data_is_not_embedded():
     assert [dim.size for dim in tensor.attr["value"].tensor.tensor_shape.dim] == list(shape)
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2)])
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), [4], (np.int64(5), True)])
 def test_scalars_and_empty_shapes(shape):
     graph = build_meta_graph([VariableSpec("v", "float32", shape)]).graph_def
     assert [dim.size for dim in graph.node[0].attr["shape"].shape.dim] == list(shape)
-    assert make_ndarray(graph.node[1].attr["value"].tensor).shape == shape
+    assert make_ndarray(graph.node[1].attr["value"].tensor).shape == tuple(shape)
 
 
 def test_messages_are_whole():
@@ -186,6 +186,8 @@ def test_varints(value):
         ([VariableSpec("a", "int8", (), "k"), VariableSpec("b", "int8", (), "k")], "'k'"),
         ([VariableSpec("w", "int8", (-1,))], "shape must be a sequence of sizes"),
         ([VariableSpec("w", "int8", None)], "shape must be a sequence of sizes"),
+        ([VariableSpec("w", "int8", ([2], 3))], "shape must be a sequence of sizes"),
+        ([VariableSpec("w", "int8", (2.5,))], "shape must be a sequence of sizes"),
         ([VariableSpec("w", "floaty", ())], "not a dtype"),
         ([VariableSpec("w", 999, ())], "no DataType has the number"),
         ([VariableSpec("", "int8", ())], "must not be empty"),

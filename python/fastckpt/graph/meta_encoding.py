@@ -18,6 +18,7 @@ __all__ = [
     "colocated",
     "field",
     "flag",
+    "named",
     "node",
     "numbers",
     "shape_attr",
@@ -117,6 +118,12 @@ def node(
     return b"\x0a%b%b" % (size[len(body)], body)
 
 
+def named(number: int, name: bytes, ending: bytes = b"") -> bytes:
+    """Encode a field of a short text, below number 16: a name and what stands behind it."""
+    size = _VARINTS[len(name) + len(ending)]
+    return b"%c%b%b%b" % (number << 3 | 2, size, name, ending)
+
+
 def attr(key: bytes, value: bytes) -> bytes:
     """Encode one attribute of a node; `value` is an encoded AttrValue."""
     return field(5, field(1, key) + field(2, value))
@@ -146,7 +153,12 @@ def shape_attr(key: bytes, shape: tuple[int, ...]) -> bytes:
 
 def colocated(name: bytes) -> bytes:
     """Encode the attribute that keeps a node on the device of the node `name`."""
-    return attr(b"_class", field(1, field(2, b"loc:@" + name)))
+    # Three of these for each variable, so all fields are joined at once.
+    size = _VARINTS
+    text = b"\x12%bloc:@%b" % (size[len(name) + 5], name)
+    items = b"\x0a%b%b" % (size[len(text)], text)
+    entry = b"\x0a\x06_class\x12%b%b" % (size[len(items)], items)
+    return b"\x2a%b%b" % (size[len(entry)], entry)
 
 
 def strings_tensor_attr(values: Sequence[bytes]) -> bytes:

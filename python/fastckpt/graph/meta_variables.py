@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from fastckpt.checkpoint.inputs import check_name
 from fastckpt.checkpoint.slices import check_shape, slice_extents
@@ -15,6 +15,7 @@ from fastckpt.graph.meta_encoding import (
     colocated,
     field,
     flag,
+    named,
     node,
     numbers,
     shape_attr,
@@ -51,6 +52,11 @@ _OPS: dict[Kind, tuple[bytes, ...]] = {
     "ref": (b"Assign", b"Const", b"Identity", b"VariableV2"),
     "resource": (b"AssignVariableOp", b"Const", b"ReadVariableOp", b"VarHandleOp"),
 }
+
+
+# Shapes that were checked, by what is equal to them.
+_known_shapes: dict[tuple[int, ...], tuple[int, ...]] = {}
+_MAX_KNOWN = 4096
 
 
 class VariableSpec(NamedTuple):
@@ -181,12 +187,12 @@ def definition(variable: Variable) -> bytes:
     """Encode the VariableDef that collections hold."""
     return b"".join(
         (
-            field(1, variable.name + b":0"),
-            field(2, variable.initializer),
-            field(3, variable.read + b":0"),
+            named(1, variable.name, b":0"),
+            named(2, variable.initializer),
+            named(3, variable.read, b":0"),
             b"" if variable.part is None else field(4, _slice_info(variable.part, variable.shape)),
             flag(5, variable.kind == "resource"),
-            field(6, variable.initial_value + b":0"),
+            named(6, variable.initial_value, b":0"),
             flag(7, variable.trainable),
         )
     )
@@ -233,7 +239,7 @@ def _check_parts(first: Variable, second: Variable) -> None:
 
 def _plan(spec: VariableSpec, name: str, kind: Kind, names: Names) -> Variable:
     number = _number(spec.dtype)
-    shape = check_shape("shape", spec.shape, spec.name)
+    shape = _shape(spec)
     part = _part(spec, shape)
     form = _form(spec.name, number, kind)
     default = spec.name if spec.full_name is None else spec.full_name
@@ -251,6 +257,18 @@ def _plan(spec: VariableSpec, name: str, kind: Kind, names: Names) -> Variable:
         beside=colocated(name.encode()) if form == "ref" else b"",
         read=names.take(f"{name}/{'read' if form == 'ref' else 'Read/ReadVariableOp'}").encode(),
     )
+
+
+def _shape(spec: VariableSpec) -> tuple[int, ...]:
+    """Give the shape as a tuple of int; few shapes are new among many variables."""
+    shape: Any = spec.shape
+    try:
+        return _known_shapes[shape]
+    except (KeyError, TypeError):
+        found = check_shape("shape", shape, spec.name)
+    if len(_known_shapes) < _MAX_KNOWN:
+        _known_shapes[found] = found
+    return found
 
 
 def _number(dtype: object) -> int:
