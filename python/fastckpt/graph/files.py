@@ -145,10 +145,10 @@ def serialize(message: Any, *, as_text: bool = False, path: str = "") -> bytes:
 
         text: str = text_format.MessageToString(message)
         return text.encode()
-    size = message.ByteSize()
-    if size > MAX_BYTES:
-        raise file_errors.too_large(path, message.DESCRIPTOR.name, size)
+    # Asking for the size first would serialise twice: protobuf finds it no other way.
     data: bytes = message.SerializeToString(deterministic=True)
+    if len(data) > MAX_BYTES:
+        raise file_errors.too_large(path, message.DESCRIPTOR.name, len(data))
     return data
 
 

@@ -27,6 +27,10 @@ __all__ = [
 
 _RESOURCE = 20
 
+# Values of so many bytes are not added to the size of the graph, which protobuf finds by writing
+# it: what is too large after all is found when it is written.
+_ALWAYS_FITS = 256 << 20
+
 # How many tensors the message about a graph that is too large names.
 _MAX_NAMED = 5
 
@@ -206,12 +210,18 @@ def convert_nodes(
     variables = [x for x in result.node if x.op in kinds and x.name in chosen]
     values = source() if variables else None
     bound = [] if values is None else [values.bind(node) for node in variables]
-    _check_size(result.ByteSize() + sum(x.nbytes for x in bound), bound)
+    size = sum(x.nbytes for x in bound)
+    if size > _ALWAYS_FITS:
+        size += result.ByteSize()
+    _check_size(size, bound)
     conversion = Conversion(result, is_exact=is_exact)
     for node, value in zip(variables, bound, strict=True):
-        conversion.convert(value.name, as_number(node.attr["dtype"].type), value.read())
+        array = value.read()
+        # Of values from a session the size is known now.
+        size += 0 if value.nbytes else array.nbytes
+        _check_size(size, bound)
+        conversion.convert(value.name, as_number(node.attr["dtype"].type), array)
     conversion.finish()
-    _check_size(result.ByteSize(), bound)
     return conversion.ends
 
 
