@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/prefetch.h"
 #include "crc/crc32c.h"
 
 namespace fastckpt::bundle {
@@ -15,6 +16,16 @@ constexpr std::uint64_t kInlineBytes = std::uint64_t{1} << 20;
 constexpr std::uint64_t kStepSize = 16 * 1024;
 // How often the device is told to begin, in bytes.
 constexpr std::uint64_t kWritebackBytes = std::uint64_t{8} << 20;
+
+// Small arrays lie anywhere in memory: that of one so far ahead is asked for, up to so many bytes.
+constexpr std::ptrdiff_t kAhead = 12;
+constexpr std::uint64_t kSmallSpan = 1024;
+constexpr std::uint64_t kCacheLine = 64;
+
+void PrefetchSmall(const Span& span) {
+  if (span.size > kSmallSpan) return;
+  for (std::uint64_t at = 0; at < span.size; at += kCacheLine) Prefetch(span.data + at);
+}
 
 // A chunk holds at most one block boundary of a tensor, hence two pieces of it.
 constexpr std::uint64_t kSlotsPerChunk = 2;
@@ -145,6 +156,7 @@ void WriteJob::Assemble(std::uint32_t shard, std::uint64_t begin, std::uint64_t 
       std::ranges::upper_bound(spans, begin, {}, [](const Span& s) { return s.offset + s.size; });
   std::uint64_t position = begin;
   for (; span != spans.end() && span->offset < end; ++span) {
+    if (spans.end() - span > kAhead) PrefetchSmall(span[kAhead]);
     const std::uint64_t from = std::max(begin, span->offset);
     const std::uint64_t to = std::min(end, span->offset + span->size);
     std::memset(out + (position - begin), 0, from - position);

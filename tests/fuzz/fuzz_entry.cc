@@ -2,6 +2,9 @@
 // made from the encoding guide (mutation.h). Their bytes are the input.
 
 #include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "bundle/entry.h"
@@ -21,6 +24,7 @@ using coding::Extent;
 constexpr std::uint8_t kVarint = 0;
 constexpr std::uint8_t kBytes = 2;
 constexpr std::uint8_t kFixed32 = 5;
+constexpr std::uint32_t kBlockCrcsField = 1000;
 
 // int32 fields keep the low 32 bits.
 std::int32_t Int32(std::uint64_t value) {
@@ -34,6 +38,8 @@ struct EntryModel {
   std::vector<Extent> extents;
   // Of each slice.
   std::vector<std::size_t> ranks;
+  // Block size and CRCs, where the field that holds them is sound and alone.
+  std::optional<std::pair<std::uint64_t, std::string>> blocks;
 };
 
 std::vector<WireItem> Items(ByteView bytes, bool* ok) {
@@ -75,10 +81,29 @@ void AddSlice(ByteView bytes, EntryModel* entry) {
   entry->ranks.push_back(rank);
 }
 
+// A malformed field, or a second one, makes the entry one without; never a bad one.
+void SetBlocks(const std::vector<WireItem>& items, EntryModel* entry) {
+  const auto stands_in = [](std::uint32_t number) {
+    return [=](const WireItem& item) { return item.number == number; };
+  };
+  if (std::ranges::count_if(items, stands_in(kBlockCrcsField)) != 1) return;
+  const WireItem& field = *std::ranges::find_if(items, stands_in(kBlockCrcsField));
+  bool ok = field.type == kBytes;
+  if (!ok) return;
+  std::vector<std::uint64_t> sizes;
+  std::vector<std::string> lists;
+  for (const WireItem& item : Items(AsBytes(field.bytes), &ok)) {
+    if (item.number == 1 && item.type == kVarint) sizes.push_back(item.value);
+    if (item.number == 2 && item.type == kBytes) lists.push_back(item.bytes);
+  }
+  if (ok && sizes.size() == 1 && lists.size() == 1) entry->blocks.emplace(sizes[0], lists[0]);
+}
+
 EntryModel ModelOf(ByteView bytes) {
   EntryModel entry;
   EntryFields& fields = entry.fields;
-  for (const WireItem& item : Items(bytes, &entry.ok)) {
+  const std::vector<WireItem> items = Items(bytes, &entry.ok);
+  for (const WireItem& item : items) {
     if (item.type == kVarint && item.number == 1) fields.dtype = Int32(item.value);
     if (item.type == kVarint && item.number == 3) fields.shard_id = Int32(item.value);
     if (item.type == kVarint && item.number == 4) {
@@ -93,6 +118,7 @@ EntryModel ModelOf(ByteView bytes) {
     if (item.type == kBytes && item.number == 2) AddShape(AsBytes(item.bytes), &entry);
     if (item.type == kBytes && item.number == 7) AddSlice(AsBytes(item.bytes), &entry);
   }
+  SetBlocks(items, &entry);
   fields.num_dims = entry.dims.size();
   fields.num_slices = entry.ranks.size();
   for (const std::size_t rank : entry.ranks) entry.ok = entry.ok && rank == entry.dims.size();
@@ -105,6 +131,12 @@ bool Equal(const EntryFields& a, const EntryFields& b) {
          a.num_dims == b.num_dims && a.num_slices == b.num_slices;
 }
 
+bool EqualBlocks(const EntryFields& fields, const EntryModel& model) {
+  if (!fields.block_crcs || !model.blocks) return !fields.block_crcs && !model.blocks;
+  return fields.block_crcs->block_size == model.blocks->first &&
+         AsText(fields.block_crcs->masked_crcs) == model.blocks->second;
+}
+
 void CheckEntry(ByteView bytes) {
   EntryFields fields;
   // What was there before stays.
@@ -115,6 +147,7 @@ void CheckEntry(ByteView bytes) {
   REQUIRE(ok == model.ok);
   if (!ok) return;
   REQUIRE(Equal(fields, model.fields));
+  REQUIRE(EqualBlocks(fields, model));
   REQUIRE(dims.front() == 7 && std::ranges::equal(std::span(dims).subspan(1), model.dims));
   REQUIRE(extents.front() == Extent({7, 7}) &&
           std::ranges::equal(std::span(extents).subspan(1), model.extents));

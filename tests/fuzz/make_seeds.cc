@@ -5,7 +5,10 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <vector>
 
+#include "bundle/entry_encoder.h"
+#include "bundle/stored_items.h"
 #include "coding/ordered.h"
 #include "legacy_writer.h"
 #include "memory_files.h"
@@ -36,6 +39,26 @@ void WriteParts(const std::string& name, const testing::KeyValues& entries) {
     }
     ++number;
   }
+}
+
+// Entries with block checksums: sound, cut off, without a size, twice.
+void WriteBlockCrcs() {
+  const std::vector<std::int64_t> shape{3, 1 << 20};
+  const std::vector<std::uint32_t> crcs{1, 2, 3};
+  bundle::EncodedEntry entry{.dtype = 1, .shape = shape, .size = 12 << 20, .masked_crc = 9};
+  std::string plain;
+  bundle::AppendEntry(plain, entry);
+  entry.masked_block_crcs = crcs;
+  entry.block_size = bundle::kCrcBlockSize;
+  std::string sound;
+  bundle::AppendEntry(sound, entry);
+  entry.block_size = 0;
+  std::string without;
+  bundle::AppendEntry(without, entry);
+  Write("fuzz_entry", "blocks-sound", sound);
+  Write("fuzz_entry", "blocks-cut", sound.substr(0, sound.size() - 5));
+  Write("fuzz_entry", "blocks-without-size", without);
+  Write("fuzz_entry", "blocks-twice", sound + sound.substr(plain.size()));
 }
 
 // The checkpoint whose index this is, from its folder.
@@ -213,6 +236,7 @@ int main(int argc, char** argv) {
     if (file.path().extension() == ".index") PackGolden(file.path());
   }
   WriteBundles();
+  WriteBlockCrcs();
   WriteTables();
   WriteStreams();
   WriteElements();
