@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from fastckpt.checkpoint.options import check_options
 from fastckpt.checkpoint.reader import Checkpoint
 from fastckpt.errors import CheckpointNotFoundError
+from fastckpt.names import index_file
 from fastckpt.progress import ProgressLike
 
 if TYPE_CHECKING:
     from fastckpt.storage import Location
 
-# A directory's writer may delete its latest checkpoint between reading the state and opening it.
-_MAX_OPENS = 8
+# A directory's writer may delete its latest checkpoint between reading the state and opening it,
+# and again as long as it is faster than this process.
+_MAX_OPENS = 1000
 
 
 def open_checkpoint(
@@ -82,14 +84,25 @@ def open_checkpoint(
     # Imported here: `import fastckpt` is to cost little more than `import numpy`.
     from fastckpt.storage import locate
 
-    for attempt in range(_MAX_OPENS):
+    for _ in range(_MAX_OPENS):
         location = locate(path)
+        before = _identity(location)
         try:
-            return Checkpoint(location.prefix, options, location.kind)
+            checkpoint = Checkpoint(location.prefix, options, location.kind)
         except CheckpointNotFoundError:
-            if attempt + 1 == _MAX_OPENS or not _has_moved_on(path, location):
+            if not _has_moved_on(path, location):
                 raise
-    raise AssertionError("unreachable")
+            continue
+        # Whoever replaces or removes a checkpoint begins with its index: while that is the same
+        # file, the shards that were opened after it are those that belong to it.
+        if _identity(location) == before:
+            return checkpoint
+        checkpoint.close()
+    raise CheckpointNotFoundError(
+        f"every checkpoint that was found at {path!r} was removed or replaced before it could be "
+        "opened; keep more of them (max_to_keep)",
+        path=location.prefix,
+    )
 
 
 def load(
@@ -115,6 +128,17 @@ def load(
     """
     with open_checkpoint(path, **options) as checkpoint:
         return checkpoint.load(names, progress=progress)
+
+
+def _identity(location: Location) -> tuple[int, ...] | None:
+    """What tells the index of a V2 checkpoint from any other file; None where it is gone."""
+    if location.kind != "v2":
+        return ()
+    try:
+        status = os.stat(index_file(location.prefix))
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _has_moved_on(path: Any, location: Location) -> bool:

@@ -182,6 +182,8 @@ def _read(path: str, offset: int, size: int) -> bytes:
             file.seek(offset)
             return file.read(size) or b""
     except OSError as error:
+        if error.errno in _ABSENT:  # removed since it was looked at
+            return b""
         raise _io_error(path, error) from error
 
 

@@ -17,8 +17,9 @@ __all__ = ["NewCheckpointReader", "list_variables", "load_checkpoint", "load_var
 
 _Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
-# A directory's writer may delete its latest checkpoint between naming and opening it.
-_MAX_OPENS = 8
+# A directory's writer may delete its latest checkpoint between naming and opening it, and again as
+# long as it is faster than this process.
+_MAX_OPENS = 1000
 
 
 def NewCheckpointReader(filepattern: str | bytes) -> CheckpointReader:  # noqa: N802 TensorFlow's name
