@@ -169,6 +169,10 @@ def test_a_new_saver_forgets_unless_it_recovers(arrays: dict[str, Any]) -> None:
     recovered = Saver(arrays, max_to_keep=3, recover=True)
     recovered.save("d/m", 4)
     assert recovered.last_checkpoints == ["d/m-2", "d/m-3", "d/m-4"]
+    smaller = Saver(arrays, max_to_keep=1, recover=True)
+    smaller.save("d/m", 5)
+    assert smaller.last_checkpoints == ["d/m-5"]
+    assert not any(os.path.exists(f"d/m-{step}.index") for step in (2, 3, 4))
     assert not os.path.exists("d/m-0.index")
 
 

@@ -50,16 +50,20 @@ class History:
         self._state(place, path, [x.path for x in kept])
 
     def record(self, place: Place, path: str, version: int, meta_graph_suffix: str | None) -> None:
-        """Put a complete checkpoint into the list and the state file; remove the one it drops."""
+        """Put a complete checkpoint into the list and the state file; remove what it drops."""
+        removals = 1
         if self._to_recover:
             self._recover(place)
+            # What is too many of the last run goes at once: nobody else would ever remove it.
+            removals += self.rule.trim()
         kept = self.rule.plan(path, time.time())
         state = self._state(place, path, [x.path for x in kept.checkpoints])
         write_state(place.directory, state, place.latest_filename, sync=self._sync)
         self.rule.adopt(kept)
-        old = self.rule.to_remove()
-        if old is not None:
-            _remove(old, version, meta_graph_suffix)
+        for _ in range(removals):
+            old = self.rule.to_remove()
+            if old is not None:
+                _remove(old, version, meta_graph_suffix)
 
     def set_paths(self, paths: object) -> None:
         """Replace the list by paths that are never to be removed."""

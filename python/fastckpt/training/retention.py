@@ -68,6 +68,13 @@ class SaverRule:
         excess = 1 if len(checkpoints) > self.max_to_keep else 0
         return Kept(checkpoints[excess:], checkpoints[:excess])
 
+    def trim(self) -> int:
+        """Drop what is longer than the list may be, and give how many were dropped."""
+        excess = max(0, len(self.checkpoints) - self.max_to_keep) if self.max_to_keep else 0
+        self._queue += self.checkpoints[:excess]
+        del self.checkpoints[:excess]
+        return excess
+
     def adopt(self, kept: Kept) -> None:
         """Take the list over, once the state file has it."""
         if self.max_to_keep:
