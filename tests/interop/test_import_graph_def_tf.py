@@ -184,6 +184,35 @@ MISTAKES: dict[str, dict[str, Any]] = {
 }
 
 
+P = 'node { name: "p" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } } } '
+T = 'attr { key: "T" value { type: DT_FLOAT } }'
+MISTAKES |= {
+    "another type": bad(P.replace("FLOAT", "HALF") + 'node { name: "n" input: "p" ' + NEG + "}"),
+    "no variable": bad(P + 'node { name: "n" op: "Assign" input: "p" input: "p" ' + T + "}"),
+    "too many inputs": bad(P + 'node { name: "n" input: "p" input: "p" ' + NEG + "}"),
+    "too few inputs": bad('node { name: "n" ' + NEG + "}"),
+    "inputs of what takes none": bad(P + 'node { name: "n" op: "NoOp" input: "p" }'),
+    "an output by name": bad(P + 'node { name: "n" input: "p:b" ' + NEG + "}"),
+    "an output of an output": bad(P + 'node { name: "n" input: "p:b:0" ' + NEG + "}"),
+    "a control output": bad(P + 'node { name: "n" op: "NoOp" input: "^p:0" }'),
+    "no such control input": bad('node { name: "n" op: "NoOp" input: "^p" }'),
+    "control first": bad(P + 'node { name: "n" input: "^p" input: "p" ' + NEG + "}"),
+    "beside nothing": bad(
+        'node { name: "n" op: "NoOp" attr { key: "_class" value { list { s: "loc:@zz" } } } }'
+    ),
+    "bad name": bad('node { name: "n!" op: "NoOp" }'),
+    "no name": bad('node { op: "NoOp" }'),
+    "old producer": bad("versions { producer: -1 }"),
+    "new consumer": bad("versions { min_consumer: 1000000 }"),
+    "bad consumer": bad("versions { producer: 2474 bad_consumers: 2474 }"),
+    "mapped to another type": {
+        **bad(P.replace("FLOAT", "INT32") + 'node { name: "n" input: "p" ' + NEG + "}"),
+        "input_map": {"p": 5},
+        "name": "v",
+    },
+}
+
+
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes(name: str) -> None:
     given = {"graph_def": small(), **MISTAKES[name]}
@@ -196,6 +225,24 @@ def test_mistakes(name: str) -> None:
     assert isinstance(found.value, expected.type)
     assert str(found.value).startswith(str(expected.value)[:38])
     assert described(ours) == before
+
+
+@pytest.mark.parametrize("producer", [0, 12, 1000, 2474, 9999])
+def test_versions(producer: int) -> None:
+    graph_def = small()
+    graph_def.versions.producer = producer
+    graph_def.versions.min_consumer = producer % 13
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def)
+        first = graph.graph_def_versions
+        graph_def.versions.producer = 500
+        tf.import_graph_def(graph_def)
+    graph_def.versions.producer = producer
+    ours = import_graph_def(graph_def)
+    assert str(ours.graph_def_versions) == str(first)
+    graph_def.versions.producer = 500
+    import_graph_def(graph_def, graph=ours)
+    assert str(ours.graph_def_versions) == str(graph.graph_def_versions)
 
 
 def test_functions() -> None:

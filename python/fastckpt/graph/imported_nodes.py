@@ -9,6 +9,12 @@ from typing import Any
 
 from fastckpt.errors import InvalidArgumentError
 from fastckpt.graph.edges import is_control, output_of, source_of
+from fastckpt.graph.import_checks import (
+    GRAPH_VERSION,
+    check_edges,
+    check_nodes,
+    check_versions,
+)
 from fastckpt.graph.node_order import index_of_names, order_of_creation
 from fastckpt.graph.output_types import OutputTypes
 from fastckpt.graph.scoping import scope_graph
@@ -80,6 +86,8 @@ class ImportedNodes:
         self._prefix = f"{prefix}/" if prefix else ""
         self._nodes = list(source.node)
         self._index = index_of_names(self._nodes)
+        check_versions(source.versions)
+        check_nodes(self._nodes, self._index)
         self._inputs = inputs
         self._used: set[Source] = set()
         remapped = [self._remap(node) for node in self._nodes]
@@ -106,16 +114,17 @@ class ImportedNodes:
         first = len(result.node)
         result.node.extend(self._nodes)
         _merge_functions(result.library, self._source.library)
-        _merge_versions(result.versions, self._source.versions)
+        _merge_versions(result.versions, self._source.versions, is_first=not first)
         functions = {x.signature.name: x.signature for x in result.library.function}
         nodes = list(result.node)
         self._first = first
-        self._types = OutputTypes(
-            nodes,
-            {node.name: i for i, node in enumerate(nodes)},
-            lambda op: functions.get(op) or self._target.find_op(op),
-        )
-        self._check_outputs(nodes)
+        positions = {node.name: i for i, node in enumerate(nodes)}
+
+        def find_op(name: str) -> Any:
+            return functions.get(name) or self._target.find_op(name)
+
+        self._types = OutputTypes(nodes, positions, find_op)
+        check_edges(nodes, first, self._types, find_op, self._prefix)
         self._check_keys()
         return result
 
@@ -208,23 +217,6 @@ class ImportedNodes:
         final = self._scoped.get(name, name)
         return _COLOCATION + final.encode("utf-8", "surrogateescape")
 
-    def _check_outputs(self, nodes: list[Any]) -> None:
-        positions = {node.name: i for i, node in enumerate(nodes)}
-        for node in nodes[self._first :]:
-            for text in node.input:
-                output = 0 if is_control(text) else output_of(text)
-                source = nodes[positions[source_of(text)]]
-                if not output or self._target.find_op(source.op) is None:
-                    continue
-                known = len(self._types.of(positions[source.name]))
-                if output >= known:
-                    raise InvalidArgumentError(
-                        f"Node '{node.name.removeprefix(self._prefix)}': Connecting to invalid "
-                        f"output {output} of source node "
-                        f"{source.name.removeprefix(self._prefix)} which has {known} outputs.",
-                        key=node.name,
-                    )
-
     def _check_keys(self) -> None:
         missing = [key for key in self._inputs if not self._is_there(*key)]
         if missing:
@@ -271,9 +263,10 @@ def _merge_functions(library: Any, other: Any) -> None:
     library.gradient.extend(x for x in other.gradient if x.function_name not in gradients)
 
 
-def _merge_versions(versions: Any, other: Any) -> None:
+def _merge_versions(versions: Any, other: Any, *, is_first: bool) -> None:
     """Of two graphs that become one, the older producer counts, and the stricter consumer."""
-    versions.producer = min(versions.producer or other.producer, other.producer)
+    producer = GRAPH_VERSION if is_first else versions.producer
+    versions.producer = min(producer, other.producer)
     versions.min_consumer = max(versions.min_consumer, other.min_consumer)
     bad = dict.fromkeys([*versions.bad_consumers, *other.bad_consumers])
     versions.bad_consumers[:] = list(bad)
