@@ -165,7 +165,7 @@ def test_a_truncated_index(tmp_path: Path) -> None:
     save(tmp_path / "m")
     data = (tmp_path / "m.index").read_bytes()
     (tmp_path / "m.index").write_bytes(data[: len(data) // 2])
-    assert "copy it here again" in (the(diagnose(tmp_path / "m"), "damaged-index").fix or "")
+    assert "copy the file here again" in (the(diagnose(tmp_path / "m"), "damaged-index").fix or "")
 
 
 def test_a_damaged_index_block(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from fastckpt.cli.bar import Bar
-from fastckpt.cli.surgery import check_output, output_options, print_written
-from fastckpt.cli.terminal import Column, print_json_rows, print_table, styled, write
+from fastckpt.cli.surgery import check_output, output_options, print_dry_run, print_written
+from fastckpt.cli.terminal import Column, print_json_rows, print_table, write
 from fastckpt.cli.text import counted, human_size, safe, short_path
 from fastckpt.errors import InvalidArgumentError
 from fastckpt.storage import read_state
@@ -84,7 +84,8 @@ def command(
         write("\n")
         print_table((Column("taken from the last"),), [(safe(name),) for name in done.taken])
     what = ", ".join([counted(done.tensors, "tensor"), human_size(done.nbytes), *counts])
-    write(f"\n{styled('dry run', 'bold')}  nothing written; the result has {what}\n")
+    write("\n")
+    print_dry_run(f"nothing written; the result has {what}")
 
 
 def _last(sources: tuple[str, ...], count: int) -> list[str]:

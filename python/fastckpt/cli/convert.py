@@ -10,8 +10,9 @@ import click
 
 from fastckpt.cli import failures
 from fastckpt.cli.bar import Bar
-from fastckpt.cli.surgery import print_written
-from fastckpt.cli.terminal import Column, print_json_rows, print_table, styled, write
+from fastckpt.cli.paragraphs import print_rows
+from fastckpt.cli.surgery import print_dry_run, print_written
+from fastckpt.cli.terminal import Column, print_json_rows, write
 from fastckpt.cli.text import counted, human_size, safe
 from fastckpt.errors import InvalidArgumentError
 from fastckpt.storage.local import checkpoint_exists
@@ -99,15 +100,14 @@ def command(
         failures.warn(note)
     if done.skipped:
         columns = (Column("left out"), Column("why", folds=True))
-        print_table(columns, [(safe(item.name), safe(item.reason)) for item in done.skipped])
+        print_rows(columns, [(safe(x.name), safe(x.reason)) for x in done.skipped], " ".join)
         write("\n")
     skipped = [f"{len(done.skipped)} left out"] if done.skipped else []
     if not dry_run:
         print_written(done.destination, done.tensors, done.nbytes, *skipped)
         return
     what = ", ".join([counted(done.tensors, "tensor"), human_size(done.nbytes), *skipped])
-    label = styled("dry run", "bold")
-    write(f"{label}  nothing written; from {done.source_format} to {done.format}: {what}\n")
+    print_dry_run(f"nothing written; from {done.source_format} to {done.format}: {what}")
 
 
 def _is_taken(destination: str) -> bool:

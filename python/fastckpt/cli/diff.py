@@ -11,7 +11,8 @@ import click
 import fastckpt
 from fastckpt.cli import failures
 from fastckpt.cli.bar import Bar
-from fastckpt.cli.terminal import Column, print_json_rows, print_table, styled, write
+from fastckpt.cli.paragraphs import joined, print_rows
+from fastckpt.cli.terminal import Column, print_json_rows, styled, write
 from fastckpt.cli.text import counted, human_size, safe, shape_text, short_path
 from fastckpt.tools.diff import Change, DiffReport, Side, diff
 
@@ -57,7 +58,7 @@ def command(
 
 def _print(report: DiffReport) -> None:
     if report.changes:
-        print_table(_COLUMNS, map(_cells, report.changes))
+        print_rows(_COLUMNS, map(_cells, report.changes), " ".join)
         write("\n")
     counts: dict[str, int] = {}
     for change in report.changes:
@@ -67,7 +68,9 @@ def _print(report: DiffReport) -> None:
         words.append(f"{len(report.failures)} not compared")
     same = f"{counted(report.same, 'tensor')} the same"
     verdict = ("same", "green") if report.equal else ("different", "yellow")
-    write(f"{styled(verdict[0], 'bold', verdict[1])}  {', '.join([*words, same])}\n")
+    text = ", ".join([*words, same])
+    indent = len(verdict[0]) + 2
+    write(f"{styled(verdict[0], 'bold', verdict[1])}  {joined(text, indent)}\n")
     paths = f"a {short_path(report.a)}\nb {short_path(report.b)}"
     write(f"{styled(paths, 'dim')}\n")
 
@@ -80,8 +83,11 @@ def _what(change: Change) -> str:
     if change.kind != "changed":
         return " -> ".join(_side_text(side) for side in (change.a, change.b) if side is not None)
     size = math.prod(change.a.shape) if change.a else 0
-    text = f"{change.elements} of {counted(size, 'element')}"
-    return text if change.max_abs is None else f"{text}, by at most {change.max_abs:.4g}"
+    text = f"{change.elements} of {size}"
+    if change.max_abs is None:
+        return text
+    exact = isinstance(change.max_abs, int)
+    return f"{text}, by up to {change.max_abs if exact else f'{change.max_abs:.3g}'}"
 
 
 def _side_text(side: Side) -> str:

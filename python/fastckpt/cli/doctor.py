@@ -14,7 +14,7 @@ _STYLES = {"problem": ("bold", "red"), "warning": ("bold", "yellow"), "note": ("
 _LABEL_CELLS = 8
 
 # Beyond so many tensors a list is cut; --json has all.
-_MAX_TENSORS = 10
+_MAX_TENSORS = 5
 
 
 @click.command()
@@ -47,15 +47,19 @@ def _print(found: Diagnosis) -> None:
         _print_finding(finding)
     problems = sum(finding.severity == "problem" for finding in found.findings)
     where = short_path(found.path if found.prefix is None else found.prefix)
+    amount = f"{where}: {counted(found.tensors, 'tensor')}, {human_size(found.nbytes)}"
     if found.prefix is None:
-        write(f"{styled('no checkpoint', 'bold', 'red')}  {where}\n")
-        return
-    amount = f"{counted(found.tensors, 'tensor')}, {human_size(found.nbytes)}"
-    if not problems:
+        _verdict("no checkpoint", where, "red")
+    elif problems:
+        _verdict(counted(problems, "problem"), amount, "red")
+    else:
         checked = "every checksum matches" if found.verified else "not read"
-        write(f"{styled('ok', 'bold', 'green')}  {where}: {amount}; {checked}\n")
-        return
-    write(f"{styled(counted(problems, 'problem'), 'bold', 'red')}  {where}: {amount}\n")
+        _verdict("ok", f"{amount}; {checked}", "green")
+
+
+def _verdict(label: str, text: str, colour: str) -> None:
+    indent = len(label) + 2
+    write(f"{styled(label, 'bold', colour)}  {wrapped(text, indent, indent)}\n")
 
 
 def _print_finding(finding: Finding) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from fastckpt.cli import failures
+from fastckpt.cli.paragraphs import print_rows
 from fastckpt.cli.pruning import Fate, Plan, Row, apply, plan
-from fastckpt.cli.terminal import Column, print_json_rows, print_table, styled, write
+from fastckpt.cli.surgery import print_dry_run
+from fastckpt.cli.terminal import Column, print_json_rows, styled, write
 from fastckpt.cli.text import counted, human_size, short_path
 
 _COLUMNS = (
@@ -67,7 +70,7 @@ def command(
 
 
 def _print(made: Plan, failed: dict[str, Any], *, applied: bool) -> None:
-    print_table(_COLUMNS, map(_cells, made.rows))
+    print_rows(_COLUMNS, map(_cells, made.rows), _sentence)
     gone = [row for row in made.deleted if row.prefix not in failed]
     amount = f"{counted(len(gone), 'checkpoint')}, {human_size(sum(x.nbytes for x in gone))}"
     if applied:
@@ -75,13 +78,18 @@ def _print(made: Plan, failed: dict[str, Any], *, applied: bool) -> None:
     elif made.after == made.before:
         write(f"\n{styled('nothing to do', 'bold', 'green')}\n")
     else:
-        label = styled("dry run", "bold")
-        write(f"\n{label}  {amount} would be deleted; --yes does it\n")
+        write("\n")
+        print_dry_run(f"{amount} would be deleted; --yes does it")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     size = human_size(row.nbytes) if row.nbytes else "-"
     return short_path(row.prefix), _time_text(row.time), size, _WORDS[row.fate]
+
+
+def _sentence(texts: Sequence[str]) -> str:
+    saved, size, what = texts
+    return f"{what}, saved {saved}, {size}"
 
 
 def _time_text(time: float | None) -> str:

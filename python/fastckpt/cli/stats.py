@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -10,25 +11,14 @@ import click
 import fastckpt
 from fastckpt.cli import failures
 from fastckpt.cli.bar import Bar
+from fastckpt.cli.paragraphs import joined, print_rows
 from fastckpt.cli.rows import choose
-from fastckpt.cli.terminal import (
-    Column,
-    is_terminal,
-    print_json_rows,
-    print_table,
-    styled,
-    width,
-    wrapped,
-    write,
-)
+from fastckpt.cli.terminal import Column, print_json_rows, styled, write
 from fastckpt.cli.text import counted, human_size, pad, safe, short_path
 from fastckpt.tools.stats import Numbers, StatsReport, TensorStats, stats
 
 _LABELS = ("min", "max", "mean", "std", "zero", "nan", "inf")
 _COLUMNS = (Column("name"), *(Column(label, right=True) for label in _LABELS))
-
-# A terminal with fewer columns gets one paragraph a tensor.
-_TABLE_COLUMNS = 80
 
 
 @click.command()
@@ -47,28 +37,27 @@ def command(path: str, patterns: tuple[str, ...], *, order: str, as_json: bool) 
     with fastckpt.open(path, on_damage="skip") as checkpoint, Bar("stats") as bar:
         chosen = choose(checkpoint, patterns) if patterns else None
         report = stats(checkpoint, chosen, progress=bar)
-        damage = [str(part) for part in checkpoint.damage if part.error.key is None]
-    rows: Iterable[TensorStats] = report.tensors
+        lost = [fastckpt.VerifyFailure(x.error.key, x.error) for x in checkpoint.damage]
+        report = dataclasses.replace(report, failures=(*lost, *report.failures))
+    rows: Sequence[TensorStats] = report.tensors
     if order == "size":
         rows = sorted(rows, key=lambda row: (-row.nbytes, row.name))
     if as_json:
         _print_json(report, rows)
     else:
         _print(report, rows)
-        for problem in [*damage, *(f"{x.name}: {x}" for x in report.failures)]:
-            failures.warn(problem)
-    return failures.DAMAGED if report.failures or damage else failures.OK
+        for failure in report.failures:
+            failures.warn(str(failure) if failure.name is None else f"{failure.name}: {failure}")
+    return failures.DAMAGED if report.failures else failures.OK
 
 
-def _print(report: StatsReport, rows: Iterable[TensorStats]) -> None:
-    if is_terminal() and width() < _TABLE_COLUMNS:
-        for row in rows:
-            write(f"{styled(safe(row.name), 'bold')}\n  {wrapped(_sentence(row.numbers), 2, 2)}\n")
-    else:
-        print_table(_COLUMNS, ((safe(row.name), *_cells(row.numbers)) for row in rows))
+def _print(report: StatsReport, rows: Sequence[TensorStats]) -> None:
+    print_rows(_COLUMNS, ((safe(x.name), *_cells(x.numbers)) for x in rows), _sentence)
     sizes = {name: human_size(size) for name, size in report.bytes_by_dtype.items()}
     label = max(map(len, [*sizes, "all"])) + 2
-    write(f"\n{styled(pad('all', label), 'bold')}{wrapped(_sentence(report.total), label, label)}")
+    write(f"\n{styled(pad('all', label), 'bold')}")
+    write(joined(_sentence(_cells(report.total)), label))
+
     for name, size in sizes.items():
         write(f"\n{styled(pad(name, label), 'cyan')}{size}")
     amount = f"{counted(len(report.tensors), 'tensor')}, {_total_size(report)}"
@@ -98,11 +87,12 @@ def _number_text(value: float | None) -> str:
     return str(value) if isinstance(value, int) and abs(value) < 10**8 else f"{value:.4g}"
 
 
-def _sentence(numbers: Numbers | None) -> str:
-    if numbers is None:
+def _sentence(texts: Sequence[str]) -> str:
+    if set(texts) == {"-"}:
         return "not real numbers"
-    pairs = zip(_LABELS, _cells(numbers), strict=True)
-    return ", ".join(f"{label} {cell}" for label, cell in pairs)
+    # A number stays on the line of its label.
+    pairs = zip(_LABELS, texts, strict=True)
+    return ", ".join(f"{label}\N{NO-BREAK SPACE}{text}" for label, text in pairs)
 
 
 def _print_json(report: StatsReport, rows: Iterable[TensorStats]) -> None:

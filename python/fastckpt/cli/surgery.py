@@ -10,13 +10,21 @@ import click
 
 from fastckpt.cli import failures
 from fastckpt.cli.bar import Bar
+from fastckpt.cli.paragraphs import joined, print_rows
 from fastckpt.cli.terminal import Column, print_json_rows, print_table, styled, write
 from fastckpt.cli.text import counted, human_size, safe, short_path
 from fastckpt.errors import InvalidArgumentError
 from fastckpt.storage.local import checkpoint_exists
 from fastckpt.tools.surgery import Surgery
 
-__all__ = ["check_output", "operate", "output_options", "print_written", "surgery_options"]
+__all__ = [
+    "check_output",
+    "operate",
+    "output_options",
+    "print_dry_run",
+    "print_written",
+    "surgery_options",
+]
 
 # What becomes of the result, and of it alone.
 _OUTPUT_OPTIONS = (
@@ -99,13 +107,20 @@ def operate(
 def print_written(path: str, tensors: int, nbytes: int, *more: str) -> None:
     """Write the line that says what was written, and where."""
     what = ", ".join([counted(tensors, "tensor"), human_size(nbytes), *more])
-    write(f"{styled('written', 'bold', 'green')}  {short_path(path)}: {what}\n")
+    text = joined(f"{short_path(path)}: {what}", len("written  "))
+    write(f"{styled('written', 'bold', 'green')}  {text}\n")
+
+
+def print_dry_run(what: str) -> None:
+    """Write the line that says what would have been done."""
+    write(f"{styled('dry run', 'bold')}  {joined(what, len('dry run  '))}\n")
 
 
 def _print_changes(done: Surgery) -> None:
     if done.renamed:
         columns = (Column("name"), Column("new name", folds=True))
-        print_table(columns, [(safe(old), safe(new)) for old, new in done.renamed])
+        names = [(safe(old), safe(new)) for old, new in done.renamed]
+        print_rows(columns, names, "->\N{NO-BREAK SPACE}{0[0]}".format)
         write("\n")
     if done.dropped:
         print_table((Column("dropped"),), [(safe(name),) for name in done.dropped])
@@ -122,7 +137,7 @@ def _print_summary(done: Surgery, *, dry_run: bool) -> None:
         print_written(done.destination, done.tensors, done.nbytes, *changes)
         return
     what = ", ".join([counted(done.tensors, "tensor"), human_size(done.nbytes), *changes])
-    write(f"{styled('dry run', 'bold')}  nothing written; the result has {what}\n")
+    print_dry_run(f"nothing written; the result has {what}")
 
 
 def _print_json(done: Surgery, output: str | None, *, dry_run: bool) -> None:

@@ -76,8 +76,9 @@ def _with_state(
         )
     elif latest != os.path.join(directory, stored.model_checkpoint_path):
         what = (
-            f"the state file names {stored.model_checkpoint_path!r}: the directory was moved. "
-            "fastckpt finds the checkpoint beside it, TensorFlow does not"
+            f"the state file names {stored.model_checkpoint_path!r}, which is not there; the "
+            "checkpoint lies beside the state file, as when a directory was moved: fastckpt finds "
+            "it, TensorFlow does not"
         )
         findings.append(warning("moved", what, _write_state(directory, [latest]), state_file))
     gone = [x for x in state.all_model_checkpoint_paths if not local.checkpoint_exists(x)]

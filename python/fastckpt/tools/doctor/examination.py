@@ -22,7 +22,7 @@ __all__ = ["Examination"]
 
 _SHARD = re.compile(r"\.data-(\d{5,})-of-\d{5,}\Z")
 
-_ELSEWHERE = "copy it here again from where the checkpoint was saved"
+_ELSEWHERE = "copy the file here again from where the checkpoint was saved"
 _PULL = "run 'git lfs pull' in its repository, for the index and all data shards"
 
 
@@ -288,6 +288,4 @@ def _mixed(path: str, names: list[str]) -> Finding:
 def _damaged(path: str, names: list[str], reason: str, tensors: int) -> Finding:
     left = tensors - len(names)
     rest = f"; the other {left} tensors can be read" if left else ""
-    return problem(
-        "damaged-tensors", f"bytes are damaged: {reason}", f"{_ELSEWHERE}{rest}", path, names
-    )
+    return problem("damaged-tensors", reason, f"{_ELSEWHERE}{rest}", path, names)
