@@ -97,5 +97,5 @@ def test_no_reader_fails_or_sees_a_mix(make: Any, readers: Any, tmp_path: Path) 
         save(step)
     told = finish()
     assert [x for x in told if isinstance(x, str)] == []
-    assert all(opened > 10 for opened, _ in told), told
-    assert sum(steps for _, steps in told) > 50, told
+    assert sum(opened for opened, _ in told) > 50, told
+    assert sum(steps for _, steps in told) > 20, told

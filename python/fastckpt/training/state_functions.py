@@ -25,6 +25,9 @@ _log = logging.getLogger("fastckpt")
 # A state file of 10 000 checkpoints takes about 1 MiB.
 _MAX_STATE_BYTES = 4 << 20
 
+# A running writer may delete one named checkpoint after another before they are looked for.
+_MAX_STATE_READS = 1000
+
 
 def get_checkpoint_state(
     checkpoint_dir: str | os.PathLike[str], latest_filename: str | None = None
@@ -102,9 +105,8 @@ def latest_checkpoint(
     DataLossError, WrongTypeError
         As :func:`get_checkpoint_state`.
     """
-    state = get_checkpoint_state(checkpoint_dir, latest_filename)
-    named = None if state is None else state.model_checkpoint_path
-    if named is not None and _is_checkpoint(named):
+    named, is_there = _named_latest(checkpoint_dir, latest_filename)
+    if is_there:
         return named
     moved = _beside(checkpoint_dir, latest_filename)
     if moved is not None:
@@ -151,6 +153,22 @@ def get_checkpoint_mtimes(checkpoint_prefixes: Iterable[str]) -> list[float]:
         )
     times = (_mtime(checked_prefix(prefix)) for prefix in checkpoint_prefixes)
     return [time for time in times if time is not None]
+
+
+def _named_latest(
+    checkpoint_dir: str | os.PathLike[str], latest_filename: str | None
+) -> tuple[str | None, bool]:
+    """What the state file names, and whether it is there; read again while it names others."""
+    before = named = None
+    for _ in range(_MAX_STATE_READS):
+        state = get_checkpoint_state(checkpoint_dir, latest_filename)
+        named = None if state is None else state.model_checkpoint_path
+        if named is None or named == before:
+            break
+        if _is_checkpoint(named):
+            return named, True
+        before = named
+    return named, False
 
 
 def _state_file(
