@@ -327,8 +327,11 @@ def test_object_graphs_are_not_broken_in_passing(tmp_path: Path) -> None:
 
 def test_an_object_graph_follows(tmp_path: Path) -> None:
     before = graph_keys(OBJECT.prefix)
-    rename(OBJECT.prefix, tmp_path / "out", {before[0]: "zzz"}, object_graph="update")
-    assert graph_keys(tmp_path / "out") == sorted(["zzz", *before[1:]])
+    new = f"zzz/{before[0]}"
+    rename(OBJECT.prefix, tmp_path / "out", {before[0]: new}, object_graph="update")
+    assert graph_keys(tmp_path / "out") == sorted([new, *before[1:]])
+    with pytest.raises(fastckpt.InvalidArgumentError, match="keep that ending"):
+        rename(OBJECT.prefix, tmp_path / "out", {before[0]: "zzz"}, object_graph="update")
     drop(OBJECT.prefix, tmp_path / "out", before[0], object_graph="update")
     assert graph_keys(tmp_path / "out") == before[1:]
     assert sorted(loaded(tmp_path / "out")) == sorted([GRAPH, *before[1:]])

@@ -16,6 +16,9 @@ __all__ = ["OBJECT_GRAPH", "Policy", "check_policy", "named_keys", "updated"]
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
+# Between the path of an object and the name of its attribute, in a key.
+_ATTRIBUTES = "/.ATTRIBUTES/"
+
 Policy = Literal["refuse", "update", "drop", "keep"]
 _POLICIES = ("refuse", "update", "drop", "keep")
 
@@ -45,7 +48,13 @@ def updated(checkpoint: Checkpoint, new_names: Mapping[str, str]) -> bytes:
     new_names : mapping of str to str
         Those that stay. An attribute whose tensor is not among them is taken out, so that
         TensorFlow treats it as one that was never saved.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A new name lacks the ending by which TensorFlow tells the attribute.
     """
+    _check_endings(checkpoint, new_names)
     graph = _read(checkpoint)
     for node in graph.nodes:
         left = [a for a in node.attributes if a.checkpoint_key in new_names]
@@ -57,6 +66,20 @@ def updated(checkpoint: Checkpoint, new_names: Mapping[str, str]) -> bytes:
             node.attributes.extend(kept)
     content: bytes = graph.SerializeToString(deterministic=True)
     return content
+
+
+def _check_endings(checkpoint: Checkpoint, new_names: Mapping[str, str]) -> None:
+    """TensorFlow cuts a key at its mark, and fails where there is none."""
+    for key in sorted(named_keys(checkpoint)):
+        new = new_names.get(key, key)
+        _, mark, ending = key.rpartition(_ATTRIBUTES)
+        if mark and not new.endswith(mark + ending):
+            raise InvalidArgumentError(
+                f"the object graph cannot follow from {key!r} to {new!r}: TensorFlow restores an "
+                f"object from a key that ends in {mark + ending!r}; keep that ending, or leave "
+                "the graph out with object_graph='drop' (--object-graph drop)",
+                key=key,
+            )
 
 
 def _read(checkpoint: Checkpoint) -> Any:
