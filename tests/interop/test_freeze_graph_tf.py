@@ -14,6 +14,7 @@ from tensorflow.python.tools.freeze_graph import freeze_graph as theirs
 
 from fastckpt.errors import CheckpointError
 from fastckpt.graph.files import read_message
+from fastckpt.graph.freeze_protos import freeze_graph_with_def_protos
 from fastckpt.graph.freeze_tool import freeze_graph
 from interop.freezing_models import (
     GraphDef,
@@ -119,6 +120,24 @@ def test_from_a_saved_model(cases, name: str, clear_devices: bool, tmp_path: Pat
     }
     expected = call_freeze_graph(theirs, **arguments)
     assert_same_graph(call_freeze_graph(freeze_graph, **arguments), expected)
+
+
+@pytest.mark.parametrize("name", ["dense_ref", "lstm_old_ref"])
+def test_messages_are_not_changed(cases, name: str) -> None:
+    case = cases[name]
+    meta_graph = MetaGraphDef.FromString(Path(f"{case.prefix}.meta").read_bytes())
+    graph_def = GraphDef.FromString(case.graph_def.SerializeToString())
+    outputs = ",".join(case.outputs)
+    for saver_def, meta in ((meta_graph.saver_def, None), (None, meta_graph), (None, None)):
+        frozen = freeze_graph_with_def_protos(
+            graph_def, saver_def, case.prefix, outputs, "", "", "", True, "",
+            input_meta_graph_def=meta,
+        )  # fmt: skip
+        np.testing.assert_array_equal(
+            run_frozen(frozen, case.outputs, case.feeds)[0], case.results[0]
+        )
+    assert graph_def == case.graph_def
+    assert meta_graph == MetaGraphDef.FromString(Path(f"{case.prefix}.meta").read_bytes())
 
 
 def test_initializers(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fastckpt.graph.exporting import export_meta_graph
     from fastckpt.graph.files import parse_message, read_message, write_message
+    from fastckpt.graph.freeze_protos import freeze_graph_with_def_protos
     from fastckpt.graph.freeze_tool import freeze_graph
     from fastckpt.graph.freezing import convert_variables_to_constants, freeze
     from fastckpt.graph.graph import Graph, Operation, Tensor
@@ -60,6 +61,7 @@ __all__ = [
     "extract_sub_graph",
     "freeze",
     "freeze_graph",
+    "freeze_graph_with_def_protos",
     "friendly_name",
     "import_graph_def",
     "import_meta_graph",
@@ -82,6 +84,7 @@ __all__ = [
 
 # Where each name is; packages of this room add their lines.
 _LAZY = {
+    "freeze_graph_with_def_protos": "fastckpt.graph.freeze_protos",
     "run": "fastckpt.graph.running",
     "import_graph_def": "fastckpt.graph.importing_graphs",
     **dict.fromkeys(
