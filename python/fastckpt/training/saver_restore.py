@@ -10,49 +10,16 @@ from fastckpt.checkpoint.bulk import owned_arrays, verified_arrays
 from fastckpt.checkpoint.opening import open_checkpoint
 from fastckpt.checkpoint.reader import Checkpoint
 from fastckpt.checkpoint.stored_tensor import StoredTensor
-from fastckpt.checkpoint.tensorflow_errors import as_text
-from fastckpt.errors import CheckpointNotFoundError, InvalidArgumentError
 from fastckpt.graph.objects_message import OBJECT_GRAPH_KEY
-from fastckpt.storage import explain, matching
-from fastckpt.storage.exact import check_prefix
 from fastckpt.training.saver_objects import map_names
 from fastckpt.training.saver_report import RestoreReport, complaint, left_out
 from fastckpt.training.variables import Target, assign_values
 
-__all__ = ["check_exists", "holds_objects", "restore_into"]
+__all__ = ["holds_objects", "restore_into"]
 
 _Named = Mapping[str, Sequence[Target]]
 
 _log = logging.getLogger("fastckpt")
-
-
-def check_exists(save_path: object, *, paths: bool) -> str:
-    """Give the path of an existing checkpoint as text.
-
-    Raises
-    ------
-    InvalidArgumentError
-        None, or an index file.
-    CheckpointNotFoundError
-        Nothing is there; a ValueError.
-    DataLossError
-        A directory, or a file that is no checkpoint.
-    WrongTypeError
-        No path at all; a TypeError.
-    """
-    if save_path is None:
-        raise InvalidArgumentError(
-            "Can't load save_path when it is None. latest_checkpoint gives None where a directory "
-            "has no usable checkpoint: look at its result before you pass it on"
-        )
-    path = as_text(save_path, "save_path", paths=paths)
-    if not matching.checkpoint_files(path):
-        hint = "" if not path or "\0" in path else f" ({explain.no_checkpoint(path)})"
-        raise CheckpointNotFoundError(
-            f"The passed save_path is not a valid checkpoint: {path}{hint}", path=path
-        )
-    check_prefix(path)
-    return path
 
 
 def holds_objects(path: str) -> bool:
@@ -77,7 +44,7 @@ def restore_into(
     named : mapping of str to list of Target
         What is wanted, by the key it is stored under.
     path : str
-        As `check_exists` gives it.
+        As `existing_checkpoint` gives it.
     session : tf.compat.v1.Session, optional
         Where the values of graph variables live.
     reshape : bool

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from fastckpt.checkpoint.existing import existing_checkpoint
 from fastckpt.checkpoint.tensorflow_errors import WrongStateError, WrongTypeError
 from fastckpt.errors import InvalidArgumentError, UnsupportedError
 from fastckpt.storage.replace import replace_file
@@ -16,7 +17,7 @@ from fastckpt.training.saver_graph import Export
 from fastckpt.training.saver_job import Job, run_now
 from fastckpt.training.saver_meta import message_of
 from fastckpt.training.saver_naming import Place, choose_place
-from fastckpt.training.saver_restore import check_exists, holds_objects, restore_into
+from fastckpt.training.saver_restore import holds_objects, restore_into
 from fastckpt.training.saver_saving import collect, num_files, returned_path
 from fastckpt.training.variables import name_targets, restored
 
@@ -148,7 +149,7 @@ class SaverSteps(SaverBase):
         if not self._is_built:
             raise WrongStateError("`build()` should be called before restore if defer_build==True")
         self.wait()
-        path = check_exists(save_path, paths=session is None)
+        path = existing_checkpoint(save_path, paths=session is None)
         self._check_session(session)
         _log.info("Restoring parameters from %s", path)
         if (
