@@ -83,6 +83,11 @@ LITERALS = [
     ([1, 2], {"dtype": tf.complex64}),
     ([True, False], {"dtype": tf.bool}),
     (np.ones(2), {"dtype": tf.int32}),
+    ([(21,), (22,)], {"dtype": tf.qint32}),
+    ((7,), {"dtype": tf.quint8}),
+    ([10, tf.compat.v1.Dimension(20)], {"dtype": tf.int32}),
+    ([10.0, np.array(30.0)], {}),
+    ([10.0, np.array(30.0)], {"dtype": tf.float32}),
     (np.array(["a", "b"]), {"dtype": tf.string}),
     ([1, 2, 3], {"shape": [2, 3]}),
     ([[1, 2], [3, 4]], {"dtype": tf.float32, "shape": [4]}),
@@ -131,6 +136,31 @@ def test_values_that_kernels_read(fields) -> None:
     message.tensor_shape.dim.add(size=3)
     expected = tf.io.parse_tensor(message.SerializeToString(), tf.dtypes.as_dtype(fields["dtype"]))
     assert make_ndarray(message).tolist() == expected.numpy().tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (np.array([1]), {"dtype": 0}),
+        (3, {"dtype": tf.qint8}),
+        ([3], {"dtype": tf.qint8}),
+        ([tf.compat.v1.Dimension(1)], {}),
+        (["a", 1], {}),
+        ([1], {"dtype": tf.string}),
+        ("a", {"dtype": tf.float32}),
+        ([True, 1], {"dtype": tf.bool}),
+        (np.array([1, 2]), {"shape": [1]}),
+        (np.array([[1], [2]]), {"shape": [1, 2], "verify_shape": True}),
+    ],
+    ids=repr,
+)
+def test_what_is_refused(values, options) -> None:
+    with pytest.raises((TypeError, ValueError)) as expected:
+        tf.make_tensor_proto(values, **options)
+    with pytest.raises(expected.type) as found:
+        make_tensor_proto(values, **options)
+    if "Failed to convert" in str(expected.value):
+        assert "Failed to convert elements" in str(found.value)
 
 
 def test_a_message_is_given_back() -> None:

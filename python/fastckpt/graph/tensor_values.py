@@ -181,8 +181,11 @@ def make_ndarray(tensor: Any, *, copy: bool = False) -> Array:
 
 
 def _number(dtype: object) -> int | None:
-    # A dtype that is falsy means "none given" to TensorFlow, DT_INVALID included.
-    return as_number(dtype) if dtype is not None and dtype != 0 else None
+    if dtype is None:
+        return None
+    if dtype == 0:
+        raise WrongTypeError("dtype is DT_INVALID; leave it out, or name a type")
+    return as_number(dtype)
 
 
 def _adopt(proto: Any) -> Any:

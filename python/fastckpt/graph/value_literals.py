@@ -30,6 +30,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 _REAL = _KINDS["f"]
 
+# qint8, quint8, qint32, qint16, quint16.
+_QUANTISED = frozenset({11, 12, 13, 15, 16})
+
 
 def as_values(
     values: Any, number: int | None, shape: tuple[int, ...] | None
@@ -55,6 +58,8 @@ def as_values(
     if shape is not None and 0 in shape:
         array = np.empty(shape, np.float32 if number is None else value_dtype(number))
         return _number_of(array) if number is None else number, array, []
+    if number in _QUANTISED:
+        return number, _quantised(values, number), None
     leaves = _flattened(values)
     array = _from_literal(values, leaves, number)
     found = _number_of(array) if number is None else number
@@ -66,8 +71,8 @@ def encode_strings(items: list[Any]) -> list[bytes]:
     for item in items:
         if not isinstance(item, str | bytes):
             raise WrongTypeError(
-                f"cannot make a tensor of {item!r} ({type(item).__name__}); pass numbers only, or "
-                "str and bytes only"
+                f"Failed to convert elements to a tensor: {item!r} is {type(item).__name__}; pass "
+                "numbers only, or str and bytes only"
             )
     return [item.encode() if isinstance(item, str) else bytes(item) for item in items]
 
@@ -124,6 +129,19 @@ def _wrapped(values: Any, dtype: np.dtype[Any] | None) -> NDArray[Any]:
         raise InvalidArgumentError("the integers take more than 64 bits") from error
 
 
+def _quantised(values: Any, number: int) -> NDArray[Any]:
+    """Quantised values are tuples of one number, so that no plain number is taken for one."""
+    dtype = value_dtype(number)
+    for leaf in _flattened(values, list):
+        if not isinstance(leaf, tuple):
+            raise _mismatch(number, leaf)
+        _check_kind(list(leaf), number)
+    try:
+        return np.array(values, [("value", dtype)]).view(dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidArgumentError(f"the values are no quantised tensor: {error}") from error
+
+
 def _check_kind(leaves: list[Any], number: int) -> None:
     kind = value_dtype(number).kind
     if dtypes.tf_name(number).lstrip("u").startswith("int"):
@@ -131,6 +149,8 @@ def _check_kind(leaves: list[Any], number: int) -> None:
     allowed = _KINDS.get(kind, _REAL)
     for leaf in leaves:
         fits = issubclass(leaf.dtype.type, allowed) if isinstance(leaf, np.ndarray) else False
+        # Dimensions of TensorFlow's shapes are integers without saying so.
+        fits |= kind in "iu" and hasattr(leaf, "__index__")
         if not (fits or isinstance(leaf, allowed)):
             raise _mismatch(number, leaf)
 
@@ -141,14 +161,12 @@ def _mismatch(number: int, value: Any) -> WrongTypeError:
     )
 
 
-def _flattened(values: Any) -> list[Any]:
+def _flattened(values: Any, kinds: Any = (list, tuple)) -> list[Any]:
     level = [values]
     for _ in range(_MAX_DEPTH):
-        if not any(isinstance(item, list | tuple) for item in level):
+        if not any(isinstance(item, kinds) for item in level):
             return level
-        level = [
-            leaf for item in level for leaf in (item if isinstance(item, list | tuple) else [item])
-        ]
+        level = [leaf for item in level for leaf in (item if isinstance(item, kinds) else [item])]
     raise InvalidArgumentError(f"lists are nested more than {_MAX_DEPTH} deep")
 
 
