@@ -7,6 +7,7 @@ entry, which ``numpy.load`` does not look at: what is converted back has its dty
 from __future__ import annotations
 
 import ast
+import functools
 import math
 import mmap
 import re
@@ -14,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -52,6 +53,8 @@ _MAX_HEADER_BYTES = 10_000
 
 # Fixed parts of a local file header, and where it tells the lengths of name and extra field.
 _LOCAL_BYTES = 30
+# Of the general purpose flags.
+_ENCRYPTED = 1
 _CRC_BLOCK = 16 << 20
 
 
@@ -183,9 +186,16 @@ class _Member:
         """Read the header."""
         if not self._info.filename.endswith(".npy"):
             return Refused(name, "it is no .npy file")
-        with self._open() as stream:
-            shape, fortran, dtype = _read_npy_header(stream)
-            start = stream.tell()
+        if self._info.compress_type == zipfile.ZIP_STORED:
+            # Far faster than a stream for each of many small arrays.
+            begin = self._data_offset()
+            self._memory.seek(begin)
+            shape, fortran, dtype = _read_npy_header(self._memory)
+            start = self._memory.tell() - begin
+        else:
+            with self._open() as stream:
+                shape, fortran, dtype = _read_npy_header(stream)
+                start = stream.tell()
         tf_dtype = self._tf_dtype(dtype)
         if tf_dtype is None:
             what = "Python objects, as a pickle" if dtype.hasobject else str(dtype)
@@ -244,11 +254,19 @@ class _Member:
             array = array.view(_numpy(tf_dtype))
         return array.reshape(shape, order="F" if is_fortran else "C")
 
-    def _stored(self, name: str) -> Array:
+    def _data_offset(self) -> int:
+        """Where the bytes of a stored file begin."""
+        if self._info.flag_bits & _ENCRYPTED:
+            raise UnsupportedError(f"{self._path!r} is encrypted", path=self._path)
         begin = self._info.header_offset
         local = self._memory[begin : begin + _LOCAL_BYTES]
+        if len(local) < _LOCAL_BYTES or not local.startswith(b"PK\x03\x04"):
+            raise _damaged(self._path, f"{self._info.filename!r} is not where it should be")
         lengths = int.from_bytes(local[26:28], "little"), int.from_bytes(local[28:30], "little")
-        begin += _LOCAL_BYTES + sum(lengths)
+        return begin + _LOCAL_BYTES + sum(lengths)
+
+    def _stored(self, name: str) -> Array:
+        begin = self._data_offset()
         if begin + self._info.file_size > len(self._memory):
             raise _damaged(self._path, f"{name!r} is cut short")
         data: Any = np.frombuffer(self._memory, np.uint8, self._info.file_size, begin)
@@ -284,7 +302,7 @@ class _Member:
         return data  # type: ignore[no-any-return]
 
 
-def _read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _read_npy_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Read shape, whether in Fortran's order, and dtype; ValueError where that cannot be.
 
     NumPy's own function raises whatever Python's tokenizer does.
@@ -295,7 +313,12 @@ def _read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
     size = int.from_bytes(stream.read(2 if major == 1 else 4), "little")
     if size > _MAX_HEADER_BYTES:
         raise ValueError(f"a header of {size} bytes")
-    text = stream.read(size).decode("utf-8" if major == 3 else "latin-1")
+    return _parse_npy_header(stream.read(size).decode("utf-8" if major == 3 else "latin-1"))
+
+
+# Many arrays of a file have one shape.
+@functools.lru_cache(1024)
+def _parse_npy_header(text: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     try:
         # Python 2 wrote long integers with an L.
         header = ast.literal_eval(re.sub(r"(\d)L\b", r"\1", text).strip())
