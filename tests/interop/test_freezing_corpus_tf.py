@@ -65,14 +65,19 @@ def read(path: Path, cls: Any) -> Any:
         return None
 
 
-# Loading this one runs an operation that draws the weights anew.
-_RANDOM = "serving--servables-saved_model_half_plus_two_mkl"
+# Loading the first runs an operation that draws the weights anew; the others are large, and have
+# the graphs of models that are compared.
+_LEFT_OUT = (
+    "serving--servables-saved_model_half_plus_two_mkl",
+    "tfx--Format-Serving-model.ckpt-7992",
+    "tfx--Format-Serving-model.ckpt-999",
+)
 
 
 def test_corpus(corpus_dir: Path) -> None:
     frozen = 0
     for arguments in models(corpus_dir):
-        if _RANDOM in str(arguments):
+        if any(name in str(arguments) for name in _LEFT_OUT):
             continue
         try:
             expected = call_freeze_graph(theirs, **arguments)
@@ -80,4 +85,4 @@ def test_corpus(corpus_dir: Path) -> None:
             continue
         assert_same_graph(call_freeze_graph(freeze_graph, **arguments), expected)
         frozen += 1
-    assert frozen >= 30
+    assert frozen >= 28

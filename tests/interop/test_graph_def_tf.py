@@ -21,6 +21,8 @@ from interop.graph_corpus import corpus_graphs
 GraphDef = tf.compat.v1.GraphDef
 graph_util = tf.compat.v1.graph_util
 
+_MAX_BYTES = 50_000
+
 
 @pytest.fixture(scope="module")
 def graphs(corpus_dir: Path) -> dict[str, GraphDef]:
@@ -79,7 +81,9 @@ def test_default_attributes(graphs) -> None:
 
 @pytest.mark.parametrize("as_text", [True, False])
 def test_written_files(graphs, tmp_path: Path, as_text: bool) -> None:
-    for name, graph_def in list(graphs.items())[::5]:
+    # Text form of large graphs takes protobuf seconds and shows nothing else.
+    some = {name: x for name, x in graphs.items() if x.ByteSize() < _MAX_BYTES}
+    for name, graph_def in list(some.items())[::4]:
         expected = tf.io.write_graph(graph_def, str(tmp_path / "tf"), "g", as_text)
         for source in (graph_def, extract_private(graph_def)):
             path = write_graph(source, str(tmp_path / "ours"), "g", as_text)
