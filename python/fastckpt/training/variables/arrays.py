@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -149,6 +150,8 @@ def _decoded(item: bytes, dtype: np.dtype[Any]) -> bytes | str:
     return item if dtype.kind == "S" else item.decode("utf-8")
 
 
+# NumPy takes microseconds to name a dtype, and every look at a target asks for it.
+@functools.lru_cache(128)
 def _tf_dtype(dtype: np.dtype[Any]) -> str:
     # TensorFlow's own form of a quantised array: one field, named after the type.
     if dtype.names is not None and len(dtype.names) == 1 and dtype.names[0].startswith("q"):
