@@ -17,7 +17,14 @@ from fastckpt.compat.variables import Variable
 from fastckpt.dtypes import DType
 from fastckpt.errors import CheckpointError, UnsupportedError
 
-__all__ = ["GraphImport", "MetaSaver", "evaluate", "import_graph_def", "import_meta_graph"]
+__all__ = [
+    "GraphImport",
+    "MetaSaver",
+    "evaluate",
+    "import_graph_def",
+    "import_meta_graph",
+    "make_ndarray",
+]
 
 
 class GraphImport(NamedTuple):
@@ -136,6 +143,12 @@ def import_graph_def(
     if before is None:
         target.imported.append(GraphImport(stored))
     return found
+
+
+def make_ndarray(tensor: Any) -> NDArray[Any]:
+    """Give the array of a TensorProto, writable as TensorFlow's is."""
+    array: NDArray[Any] = graphs.make_ndarray(tensor, copy=True)
+    return array
 
 
 def evaluate(graph: Graph, element: Any, feeds: dict[Any, Any]) -> Any:

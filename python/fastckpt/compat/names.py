@@ -91,7 +91,8 @@ TABLE: dict[str, str] = {
     "flags": "fastckpt.compat.absl:flags",
     **_rows("", "fastckpt.compat.dtypes", _DTYPES),
     **_rows("dtypes", "fastckpt.compat.dtypes", _DTYPES),
-    **_rows("", "fastckpt.graph", "make_ndarray make_tensor_proto"),
+    "make_tensor_proto": "fastckpt.graph:make_tensor_proto",
+    "make_ndarray": "fastckpt.compat.importing:make_ndarray",
     **_rows(
         "graph_util",
         "fastckpt.graph",
