@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from fastckpt.checkpoint.reader import Checkpoint
 from fastckpt.errors import TensorNotFoundError
@@ -36,7 +36,8 @@ def choose(
         A pattern matches nothing; the message lists near names.
     """
     try:
-        return choose_names(list(checkpoint), patterns, checkpoint.prefix, shown=shown)
+        # A checkpoint knows malformed entries by name that it does not list.
+        return _choose(list(checkpoint), checkpoint, patterns, checkpoint.prefix, shown)
     except TensorNotFoundError as error:
         if not checkpoint.damage:
             raise
@@ -44,15 +45,18 @@ def choose(
         raise TensorNotFoundError(message, path=error.path, key=error.key) from None
 
 
-def choose_names(
+def choose_names(names: Sequence[str], patterns: str | Sequence[str], where: str) -> list[str]:
+    """Find the names that patterns mean, as :func:`choose` does, among those of `where`."""
+    return _choose(names, frozenset(names), patterns, where, None)
+
+
+def _choose(
     names: Sequence[str],
+    known: Container[str],
     patterns: str | Sequence[str],
     where: str,
-    *,
-    shown: Callable[[str], str] | None = None,
+    shown: Callable[[str], str] | None,
 ) -> list[str]:
-    """Find the names that patterns mean, as :func:`choose` does, among those of `where`."""
-    known = frozenset(names)
     chosen: dict[str, None] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         found = [pattern] if pattern in known else _matching(pattern, names, shown)
