@@ -25,6 +25,7 @@ import fastckpt
 from fastckpt import dtypes, errors
 from fastckpt.cli.app import COMMANDS
 from fastckpt.compat import MissingError
+from fastckpt.training.deviations import READER_DEVIATIONS, SAVER_DEVIATIONS, Deviation
 from fastckpt.training.variables import reset_default_collection
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -341,6 +342,13 @@ def test_the_table_of_element_types_is_that_of_the_package() -> None:
         assert dtypes.item_size(number) == (0 if size == "-" else int(size))
         if numpy_name != "-":
             assert np.dtype(dtypes.numpy_dtype(number)).name == numpy_name
+
+
+@pytest.mark.parametrize("rows", [READER_DEVIATIONS, SAVER_DEVIATIONS])
+def test_every_deviation_is_described(rows: dict[str, Deviation]) -> None:
+    page = rows_of(REPOSITORY / "docs" / "deviations.md", 4)
+    described = {tuple(cell.replace("\\*", "*") for cell in row) for row in page}
+    assert [name for name, row in rows.items() if tuple(row) not in described] == []
 
 
 def test_the_readme_names_every_command() -> None:
