@@ -112,7 +112,7 @@ __all__ = [
 
 # Names that cost an import of their own, made on first use: where each is.
 _LAZY = {
-    "graph": "fastckpt.graph",
+    **{name: f"fastckpt.{name}" for name in ("graph", "jax", "torch")},
     "inspect_checkpoint": "fastckpt.inspect_checkpoint",
     **dict.fromkeys(("export_meta_graph", "import_meta_graph", "write_graph"), "fastckpt.graph"),
     **dict.fromkeys(("AsyncSave", "save_async"), "fastckpt.checkpoint.async_save"),

@@ -53,7 +53,11 @@ def total_nbytes(tensors, int64_t limit):
 cdef int64_t nbytes_of(value) except -1:
     if type(value) is tuple and len(value) == 2:
         value = value[0]
-    nbytes = getattr(value, "nbytes", 0)
+    try:
+        nbytes = getattr(value, "nbytes", 0)
+    except Exception:
+        # It is for the choice of shards alone; what is wrong with the value is said when it is taken.
+        return 0
     return nbytes if isinstance(nbytes, int) else 0
 
 
