@@ -52,7 +52,7 @@ def test_the_spellings_of_both_versions_are_one() -> None:
     [
         ("nn", "computes nothing"),
         ("matmul", "tf.matmul is not part of"),
-        ("train.latest_checkpoin", "did you mean tf.train.latest_checkpoint"),
+        ("train.latest_checkpoint_", "did you mean tf.train.latest_checkpoint"),
         ("contrib.layers", "gone from TensorFlow too"),
         ("compat.v1.estimator", "load_checkpoint"),
         ("keras.layers", "models of Keras need Keras"),
