@@ -73,7 +73,10 @@ def restore_into(
         found = _find(checkpoint, named)
         if len(found) < len(named) and OBJECT_GRAPH_KEY in checkpoint:
             found = _find_by_objects(checkpoint, named, strict=strict)
-        report = _compare(checkpoint, named, found, reshape=reshape)
+        report = _compare(named, found, reshape=reshape)
+        if not report.ok or not strict:
+            wanted = {handle.name for handle in found.values()} | {OBJECT_GRAPH_KEY}
+            report.unexpected = [name for name in checkpoint if name not in wanted]
         if strict and not report.ok:
             raise complaint(checkpoint, report)
         if not report.ok:
@@ -103,9 +106,7 @@ def _find_by_objects(
     }  # fmt: skip
 
 
-def _compare(
-    checkpoint: Checkpoint, named: _Named, found: Mapping[str, StoredTensor], *, reshape: bool
-) -> RestoreReport:
+def _compare(named: _Named, found: Mapping[str, StoredTensor], *, reshape: bool) -> RestoreReport:
     report = RestoreReport()
     for key, targets in named.items():
         handle = found.get(key)
@@ -118,8 +119,6 @@ def _compare(
             report.restored.append(key)
         else:
             report.mismatched[key] = reason
-    wanted = {handle.name for handle in found.values()}
-    report.unexpected = [x for x in checkpoint if x not in wanted and x != OBJECT_GRAPH_KEY]
     return report
 
 
