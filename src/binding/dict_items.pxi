@@ -56,7 +56,7 @@ cdef int64_t nbytes_of(value) except -1:
     try:
         nbytes = getattr(value, "nbytes", 0)
     except Exception:
-        # It is for the choice of shards alone; what is wrong with the value is said when it is taken.
+        # For the choice of shards alone; what is wrong with the value is said later.
         return 0
     return nbytes if isinstance(nbytes, int) else 0
 
