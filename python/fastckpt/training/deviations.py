@@ -226,7 +226,7 @@ SAVER_DEVIATIONS: dict[str, Deviation] = {
     "session": Deviation(
         "Saver.restore",
         "without a session, or before build(), an AttributeError of None",
-        "WrongTypeError, a TypeError; WrongStateError, a RuntimeError as for save",
+        "a TypeError; a RuntimeError, as for save",
         "the former is a slip",
     ),
     "swept": Deviation(
