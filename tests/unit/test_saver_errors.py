@@ -11,7 +11,12 @@ import pytest
 
 import fastckpt
 from fastckpt import protos
-from fastckpt.errors import CheckpointBusyError, CheckpointError, InvalidArgumentError
+from fastckpt.errors import (
+    CheckpointBusyError,
+    CheckpointError,
+    InvalidArgumentError,
+    UnsupportedError,
+)
 from fastckpt.training.saver import Saver
 
 
@@ -50,7 +55,7 @@ CONSTRUCTORS: dict[str, tuple[type[Exception], Any]] = {
     "saver_def": (ValueError, lambda: Saver(saver_def=3)),
     "empty saver_def": (ValueError, lambda: Saver(saver_def=saver_def())),
     "half saver_def": (ValueError, lambda: Saver(saver_def=saver_def(save_tensor_name="a"))),
-    "builder": (NotImplementedError, lambda: Saver(arrays(), builder=object())),
+    "builder": (UnsupportedError, lambda: Saver(arrays(), builder=object())),
     "threads": (ValueError, lambda: Saver(arrays(), num_threads=0)),
     "shards": (ValueError, lambda: Saver(arrays(), num_shards=0)),
 }
@@ -100,7 +105,7 @@ SAVES: dict[str, tuple[type[Exception], Any]] = {
     "state is a directory": (ValueError, lambda s: s.save("m", latest_filename="d")),
     "index": (ValueError, lambda s: s.save("m.index")),
     "NUL": (ValueError, lambda s: s.save("m\0")),
-    "url": (NotImplementedError, lambda s: s.save("gs://bucket/m")),
+    "url": (UnsupportedError, lambda s: s.save("gs://bucket/m")),
 }
 
 

@@ -57,7 +57,10 @@ _namespaces: dict[str, Namespace] = {}
 
 def namespace(path: str) -> Namespace:
     """Give the one module of a dotted path; it need not have any names."""
-    return _namespaces.setdefault(path, Namespace(path))
+    if path not in _namespaces:
+        # Of two threads that come here at once, both get the first one's.
+        _namespaces.setdefault(path, Namespace(path))
+    return _namespaces[path]
 
 
 def resolve(path: str) -> Any:
