@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from fastckpt.compat.graph_mode import Graph, GraphKeys, Operation, get_default_
 from fastckpt.compat.saving import Saver
 from fastckpt.compat.variables import Variable
 from fastckpt.dtypes import DType
-from fastckpt.errors import CheckpointError, UnsupportedError
+from fastckpt.errors import UnsupportedError
 
 __all__ = [
     "GraphImport",
@@ -161,16 +162,35 @@ def evaluate(graph: Graph, element: Any, feeds: dict[Any, Any]) -> Any:
             return found
     if not hasattr(element, "op"):
         return None if element.type == "NoOp" else _not_run(element)
-    values = {
-        name: x.value_now()
+    own = {
+        name: x
         for name, x in variables.items()
-        if isinstance(x, ImportedVariable) and x.owner is owner and _has_value(x)
+        if isinstance(x, ImportedVariable) and x.owner is owner
     }
     frozen = graphs.convert_variables_to_constants(
-        values, element.graph.as_graph_def(), [element.op.name]
+        _Values(own), element.graph.as_graph_def(), [element.op.name]
     )
     named = {getattr(key, "name", key): value for key, value in feeds.items()}
     return graphs.run(frozen, element.name, named)
+
+
+class _Values(Mapping[str, NDArray[Any]]):
+    """Values of variables by name, read when they are asked for: a fetch needs few of them."""
+
+    def __init__(self, variables: Mapping[str, ImportedVariable]) -> None:
+        self._variables = variables
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._variables[name].value_now()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._variables
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
 
 
 def _held(owner: Any, element: Any, variables: dict[str, Any]) -> Any:
@@ -192,14 +212,6 @@ def _in(target: Graph, owner: Any, item: Any, made: dict[str, ImportedVariable])
     if name not in made:
         made[name] = ImportedVariable(owner, item, target)
     return made[name]
-
-
-def _has_value(variable: ImportedVariable) -> bool:
-    try:
-        variable.value_now()
-    except CheckpointError:
-        return False
-    return True
 
 
 def _not_run(element: Any) -> Any:
