@@ -1,6 +1,7 @@
 """The binding: buffers, scalars and errors between Python and the C++ core, and nothing else."""
 from cpython.buffer cimport (
-    PyBuffer_FillInfo, PyBuffer_Release, PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer,
+    PyBuffer_FillInfo, PyBuffer_Release, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE,
+    PyObject_GetBuffer,
 )
 from cpython.exc cimport PyErr_CheckSignals
 from cython.operator cimport dereference as deref
@@ -10,7 +11,8 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from cpp cimport (
-    ActiveKernel, Arena, Backend, ByteView, DamagedRange, Entry, EntryStatus, Error, Extend,
+    ActiveKernel, Arena, Backend, ByteView, CombineCrcs, DamagedRange, Entry, EntryStatus, Error,
+    Extend,
     FindParts, Index, IsNormal, IsPlain, Kernels, kInlineBytes, LoadPlan, milliseconds,
     NeedsNormalising, ParseStrings, ParseVariants, Part, Placement, Reader, ReaderOptions,
     ReadStrided, RegionCheck, ResetThreadPoolAfterFork, ShapeView, Source, StoredBytes, StoredSize,
@@ -86,6 +88,11 @@ def crc32c(data, uint32_t crc=0):
     finally:
         PyBuffer_Release(&view)
     return crc
+
+
+def crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t size_b):
+    """Checksum of two byte strings that follow each other, from theirs and the second's size."""
+    return CombineCrcs(crc_a, crc_b, size_b)
 
 
 def is_slice_key(bytes key):

@@ -55,6 +55,7 @@ cdef extern from "crc/crc32c.h" namespace "fastckpt::crc" nogil:
     KernelSpan Kernels()
     const Kernel& ActiveKernel()
     uint32_t Extend(uint32_t, const void*, size_t)
+    uint32_t CombineCrcs "fastckpt::crc::Combine"(uint32_t, uint32_t, uint64_t)
 
 
 cdef extern from "io/arena.h" namespace "fastckpt::io" nogil:

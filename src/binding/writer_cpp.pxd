@@ -125,5 +125,18 @@ cdef extern from "commit/transaction.h" namespace "fastckpt::commit" nogil:
         cbool sync
 
 
+cdef extern from "io/sink.h" namespace "fastckpt::io" nogil:
+    cdef cppclass Sink:
+        void WriteAt(uint64_t, ByteView) except +Translate
+
+
 cdef extern from "commit/replace_file.h" namespace "fastckpt::commit" nogil:
+    cdef cppclass FileReplacement:
+        Sink& Create(const string&) except +Translate
+        void Commit() except +Translate
+        void Abort()
+
+    unique_ptr[FileReplacement] MakeReplacement \
+        "std::make_unique<fastckpt::commit::FileReplacement>"(
+            const string&, const CommitOptions&) except +Translate
     void ReplaceFile(const string&, ByteView, const CommitOptions&) except +Translate

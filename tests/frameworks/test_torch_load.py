@@ -150,13 +150,11 @@ def test_damage_is_found_wherever_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, copy: bool
 ) -> None:
     monkeypatch.setattr(private_map, "_PIECE_BYTES", 1 << 16)
-    private_map._shift.cache_clear()
     save(tmp_path / "m", {"x": np.frombuffer(RNG.bytes(200_004), np.int8)})
     assert load_file(tmp_path / "m", copy=copy, num_threads=3)["x"].numel() == 200_004
     flip_byte(shard_of(tmp_path / "m"), at)
     with pytest.raises(fastckpt.DataLossError, match="'x'"):
         load_file(tmp_path / "m", copy=copy, num_threads=3)
-    private_map._shift.cache_clear()
 
 
 RNG = np.random.default_rng(2)
@@ -167,11 +165,9 @@ def test_pieces_join_to_the_checksum(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(private_map, "_PIECE_BYTES", 1 << 16)
-    private_map._shift.cache_clear()
     values = np.frombuffer(RNG.bytes(size), np.uint8)
     save(tmp_path / "m", {"x": values})
     assert bits(load_file(tmp_path / "m")["x"]) == values.tobytes()
-    private_map._shift.cache_clear()
 
 
 def test_a_short_shard_and_a_missing_one(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_an_exception_leaves_what_was_there(tmp_path: Path) -> None:
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     with new_file(tmp_path / "x") as file:
         file.write(b"first")
-        with pytest.raises(fastckpt.CheckpointBusyError, match="another process is writing"):
+        with pytest.raises(fastckpt.CheckpointBusyError, match="another live writer"):
             write(tmp_path / "x", b"second")
     assert (tmp_path / "x").read_bytes() == b"first"
     write(tmp_path / "x", b"second")
@@ -74,15 +74,30 @@ def test_refusals(tmp_path: Path) -> None:
         with pytest.raises(fastckpt.InvalidArgumentError):
             write(path, b"")  # type: ignore[arg-type]
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(fastckpt.CheckpointIOError, match="cannot write"):
+    with pytest.raises(fastckpt.CheckpointIOError, match="Not a directory"):
         write(tmp_path / "file" / "below", b"")
+
+
+def test_what_stands_at_the_temporary_name_is_neither_followed_nor_opened(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"others")
     os.mkfifo(tmp_path / "pipe.tmp")
-    with pytest.raises(fastckpt.CheckpointIOError, match="no regular file"):
-        write(tmp_path / "pipe", b"")
     os.symlink(tmp_path / "file", tmp_path / "link.tmp")
-    with pytest.raises(fastckpt.CheckpointIOError):
-        write(tmp_path / "link", b"")
-    assert (tmp_path / "file").read_bytes() == b""
+    for name in ("pipe", "link"):
+        write(tmp_path / name, b"content")
+        assert (tmp_path / name).read_bytes() == b"content"
+    assert (tmp_path / "file").read_bytes() == b"others"
+    assert names_in(tmp_path) == ["file", "link", "pipe"]
+
+
+def test_it_can_be_sought_in(tmp_path: Path) -> None:
+    with new_file(tmp_path / "x") as file:
+        file.write(b"0123456789")
+        file.seek(2)
+        file.write(b"ab")
+        assert file.tell() == 4
+        file.seek(0, os.SEEK_END)
+        file.write(b"!")
+    assert (tmp_path / "x").read_bytes() == b"01ab456789!"
 
 
 def test_a_write_that_fails_is_told_and_leaves_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ written to without touching the file; a private map is that, and costs no copy u
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import mmap
 import os
@@ -28,10 +27,6 @@ __all__ = ["can_map", "mapped_arrays"]
 
 # Bytes that a thread checks at a time: fewer cost calls, more leave threads idle at the end.
 _PIECE_BYTES = 16 << 20
-
-# CRC-32C's polynomial, bits reversed: x^0 is the highest bit (RFC 3720, appendix B.4).
-_POLYNOMIAL = 0x82F63B78
-_ONE = 1 << 31
 
 # Huge maps are no reason for the system to keep memory back that nobody may ever write to.
 _FLAGS = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
@@ -194,26 +189,5 @@ def _joined(crcs: Sequence[int | None]) -> int:
     """The checksum of pieces that follow each other, all but the first _PIECE_BYTES long."""
     whole = crcs[0] or 0
     for crc in crcs[1:]:
-        whole = _times(whole, _shift()) ^ (crc or 0)
+        whole = _core.crc32c_combine(whole, crc or 0, _PIECE_BYTES)
     return whole
-
-
-@functools.cache
-def _shift() -> int:
-    """Give x to the power of a piece's bits, modulo the polynomial."""
-    power = _ONE >> 1
-    for _ in range((8 * _PIECE_BYTES).bit_length() - 1):
-        power = _times(power, power)
-    return power
-
-
-def _times(a: int, b: int) -> int:
-    """Multiply two polynomials modulo CRC-32C's; the bits of both are reversed."""
-    product = 0
-    bit = _ONE
-    while bit:
-        if a & bit:
-            product ^= b
-        b = b >> 1 ^ (_POLYNOMIAL if b & 1 else 0)
-        bit >>= 1
-    return product
