@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "base/prefetch.h"
 #include "crc/crc32c.h"
+#include "io/arena.h"
 
 namespace fastckpt::bundle {
 namespace {
@@ -34,11 +36,10 @@ static_assert(kChunkSize <= kCrcBlockSize && kDirectChunkSize <= kCrcBlockSize);
 }  // namespace
 
 WriteJob::WriteJob(StoredItems* items, std::vector<ShardFile>* shards, WriteBatch batch,
-                   io::ArenaPool* pool, const WriteOptions& options)
+                   const WriteOptions& options)
     : items_(items),
       shards_(shards),
       batch_(std::move(batch)),
-      pool_(pool),
       options_(options),
       chunk_size_(options.chunk_size),
       old_tails_(shards->size()) {
@@ -71,6 +72,15 @@ std::uint64_t WriteJob::PlanShard(std::uint32_t shard) {
     old_tails_[shard] = std::exchange(file.tail, {});
   }
   return end - file.size;
+}
+
+// Where this thread assembles a chunk, on a page boundary. It stays for the next save: to touch
+// fresh memory takes as long as to write a chunk of it.
+MutableBytes WriteJob::ChunkOfThread() const {
+  thread_local std::shared_ptr<io::Arena> chunk;
+  const auto size = static_cast<std::size_t>(chunk_size_);
+  if (!chunk || chunk->bytes().size() < size) chunk = io::Arena::Allocate(size);
+  return chunk->bytes().first(size);
 }
 
 bool WriteJob::IsSplit(const Span& span) const {
@@ -123,8 +133,7 @@ void WriteJob::WriteChunk(const Unit& unit, std::uint64_t begin, std::uint64_t e
     });
     file.sink->WriteAt(begin, ByteView(data, static_cast<std::size_t>(end - begin)));
   } else {
-    const io::PooledArena chunk(pool_);
-    const MutableBytes bytes = chunk.bytes();
+    const MutableBytes bytes = ChunkOfThread();
     const std::vector<std::uint8_t>& old = old_tails_[unit.shard];
     if (begin == file.tail_begin && !old.empty()) std::memcpy(bytes.data(), old.data(), old.size());
     const std::uint64_t from = std::max(begin, file.size);

@@ -19,7 +19,6 @@
 
 #include "base/thread_pool.h"
 #include "bundle/stored_items.h"
-#include "io/arena_pool.h"
 #include "io/direct.h"
 #include "io/sink.h"
 #include "tensor/gather.h"
@@ -74,7 +73,7 @@ struct WriteOptions {
   // Let the device begin while the job goes on.
   bool start_writeback = false;
   int num_threads = 1;
-  // The same for all jobs that write a shard; that of the arenas in the pool.
+  // The same for all jobs that write a shard; each thread keeps one chunk of memory.
   std::uint64_t chunk_size = kChunkSize;
 };
 
@@ -84,7 +83,7 @@ struct WriteOptions {
 class WriteJob {
  public:
   WriteJob(StoredItems* items, std::vector<ShardFile>* shards, WriteBatch batch,
-           io::ArenaPool* pool, const WriteOptions& options);
+           const WriteOptions& options);
   ~WriteJob();
 
   // True when all is written; throws the first failure.
@@ -113,6 +112,7 @@ class WriteJob {
   }
   bool IsSplit(const Span& span) const;
   void Run(const Unit& unit);
+  MutableBytes ChunkOfThread() const;
   void WriteChunk(const Unit& unit, std::uint64_t begin, std::uint64_t end);
   const Span* FrozenSpan(std::uint32_t shard, std::uint64_t begin, std::uint64_t end) const;
   // Assembles bytes [begin, end) of a shard at `out`.
@@ -127,7 +127,6 @@ class WriteJob {
   StoredItems* const items_;
   std::vector<ShardFile>* const shards_;
   WriteBatch batch_;
-  io::ArenaPool* const pool_;
   const WriteOptions options_;
   const std::uint64_t chunk_size_;
   std::vector<Unit> units_;

@@ -79,8 +79,7 @@ Writer::Writer(std::unique_ptr<commit::Transaction> transaction, const WriterOpt
     : transaction_(std::move(transaction)),
       options_(options),
       process_(io::ProcessId()),
-      shards_(static_cast<std::size_t>(options.num_shards)),
-      pool_(static_cast<std::size_t>(JobOptions().chunk_size)) {
+      shards_(static_cast<std::size_t>(options.num_shards)) {
   for (std::int32_t s = 0; s < options.num_shards; ++s) {
     io::Sink& sink = transaction_->CreateShard(s);
     if (options.direct) sink.UseDirect();
@@ -119,7 +118,7 @@ WriteJob& Writer::Add(std::span<const TensorInput> inputs) {
   batch.spans.resize(shards_.size());
   for (const ShardFile& shard : shards_) batch.ends.push_back(shard.size);
   for (const TensorInput& input : inputs) LayOut(input, &batch);
-  job_.emplace(&items_, &shards_, std::move(batch), &pool_, JobOptions());
+  job_.emplace(&items_, &shards_, std::move(batch), JobOptions());
   is_broken_ = false;
   return *job_;
 }

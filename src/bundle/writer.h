@@ -121,7 +121,6 @@ class Writer {
   StoredItems items_;
   Partitions partitions_;
   std::vector<ShardFile> shards_;
-  io::ArenaPool pool_;
   std::optional<WriteJob> job_;
   std::optional<Job> flush_;
   // Set while something is under way that, left unfinished, spoils the writer.

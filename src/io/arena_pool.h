@@ -3,7 +3,6 @@
 #define FASTCKPT_IO_ARENA_POOL_H_
 
 #include <cstddef>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -18,8 +17,7 @@ namespace fastckpt::io {
 // to use from many threads.
 class ArenaPool {
  public:
-  explicit ArenaPool(std::size_t arena_size,
-                     std::size_t max_free = std::numeric_limits<std::size_t>::max())
+  ArenaPool(std::size_t arena_size, std::size_t max_free)
       : arena_size_(arena_size), max_free_(max_free) {}
 
   // What it holds is unspecified. Throws std::bad_alloc.
