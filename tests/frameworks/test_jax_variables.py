@@ -122,6 +122,14 @@ def test_leaves_that_are_no_arrays_of_jax() -> None:
     assert host.tolist() == [0, 0]
 
 
+@pytest.mark.filterwarnings("error")
+def test_iterators_are_no_pytrees_and_jax_is_not_asked() -> None:
+    weights = {"w": jnp.zeros(1)}
+    for value in (iter([weights["w"]]), (x for x in weights.values()), weights.values()):
+        with pytest.raises(WrongTypeError):
+            name_targets(value)
+
+
 def test_one_array_in_two_places_becomes_two() -> None:
     zero = jnp.zeros(2)
     new = restore(

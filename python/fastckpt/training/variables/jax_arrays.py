@@ -6,7 +6,7 @@ Imported only where the program has imported JAX.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,6 +158,8 @@ def _jax() -> Any:
 
 
 def _flatten(value: Any) -> _Flat | None:
+    if isinstance(value, Iterator | ValuesView):
+        return None  # JAX takes it for a leaf, and warns that it will not do so for long
     try:
         return _flatten_tree(value)
     except (TypeError, ValueError):
