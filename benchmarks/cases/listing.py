@@ -33,7 +33,7 @@ def bulk_shapes(prefix: str) -> Any:
     if list_variables is not None:
         return list_variables(prefix)
     with fastckpt.open(prefix) as checkpoint:
-        return checkpoint._bundle.names_and_shapes()
+        return [(x.name, x.shape) for x in checkpoint.tensors()]
 
 
 WAYS: dict[str, Callable[[str], Any]] = {

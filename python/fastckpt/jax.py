@@ -131,7 +131,7 @@ def _read(
 ) -> dict[str, NDArray[Any]]:
     """Give views where there are some, and copies of the rest; many threads verify."""
     viewed = [handle for handle in group if handle.can_view]
-    bundle = checkpoint._bundle  # noqa: SLF001 handles verify one at a time
+    bundle = checkpoint.bundle  # handles verify one at a time
     bundle.ensure_all_verified([handle.id for handle in viewed])
     arrays = {handle.name: handle.view() for handle in viewed}
     rest = [handle.name for handle in group if handle.name not in arrays]

@@ -34,7 +34,7 @@ from threading import RLock
 
 import numpy as np
 
-from fastckpt.errors import InvalidArgumentError, UnsupportedError
+from fastckpt.errors import InvalidArgumentError, TensorNotFoundError, UnsupportedError
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
@@ -144,6 +144,7 @@ cdef object decode_bytes(const string& text):
 include "arrays.pxi"
 include "regions.pxi"
 include "bundle_reader.pxi"
+include "listing.pxi"
 include "load_job.pxi"
 include "traced_files.pxi"
 include "dict_items.pxi"

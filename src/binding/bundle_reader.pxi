@@ -53,6 +53,27 @@ cdef class BundleReader:
             return self.reader.Find(string_view(<const char*>raw, <size_t>len(raw)))
         return self.reader.Find(string_view(text, <size_t>size))
 
+    def find_all(self, names):
+        """Entry id of each of these tensors; None where there is none."""
+        cdef list found = []
+        for name in names:
+            try:
+                entry_id = self._find(name)
+            except TensorNotFoundError:
+                entry_id = None
+            found.append(entry_id)
+        return found
+
+    def types_and_shapes(self, ids):
+        """``(DataType number, shape)`` of each of these entries."""
+        cdef const Entry* entry
+        cdef list found = []
+        for entry_id in ids:
+            entry = &self.reader.CheckEntry(entry_id)
+            shape = shape_tuple(self.reader.index().shape(deref(entry)))
+            found.append((entry.dtype, shape))
+        return found
+
     def ids(self):
         """Entry ids of all tensors, in name order."""
         cdef size_t i
@@ -77,26 +98,6 @@ cdef class BundleReader:
         cdef size_t i
         cdef const Index* index = &self.reader.index()
         return [decode(self.reader.name(index.visible(i))) for i in range(index.num_visible())]
-
-    def names_and_shapes(self, *, bint as_lists=False):
-        """``(name, shape)`` of all tensors, sorted bytewise; shapes as tuples or as lists."""
-        cdef size_t i
-        cdef uint32_t entry_id
-        cdef ShapeView view
-        cdef const Index* index = &self.reader.index()
-        # The collector would walk the growing list again and again, and find nothing.
-        enabled = PyGC_Disable()
-        try:
-            result = []
-            for i in range(index.num_visible()):
-                entry_id = index.visible(i)
-                view = index.shape(self.reader.CheckEntry(entry_id))
-                shape = shape_list(view) if as_lists else shape_tuple(view)
-                result.append((decode(self.reader.name(entry_id)), shape))
-            return result
-        finally:
-            if enabled:
-                PyGC_Enable()
 
     def stored_size(self, vector[uint32_t] ids):
         """Stored bytes of these entries together."""
@@ -155,25 +156,6 @@ cdef class BundleReader:
         """Bytes of tensors that were read or checked so far."""
         return self.reader.bytes_read()
 
-    def describe_all(self):
-        """Name and description of every tensor, in name order; None for malformed entries."""
-        cdef size_t i
-        cdef uint32_t entry_id
-        cdef const Index* index = &self.reader.index()
-        enabled = PyGC_Disable()
-        try:
-            rows = []
-            for i in range(index.num_visible()):
-                entry_id = index.visible(i)
-                description = None
-                if self.reader.entry(entry_id).status == EntryStatus.kOk:
-                    description = self.describe(entry_id)
-                rows.append((decode(self.reader.name(entry_id)), description))
-            return rows
-        finally:
-            if enabled:
-                PyGC_Enable()
-
     def files(self):
         """Paths of the index and of every shard that holds a tensor, present or not."""
         shards = &self.reader.shards()
@@ -207,6 +189,12 @@ cdef class BundleReader:
     def view_of(self, uint32_t entry_id):
         """As :meth:`view`, by entry id."""
         return self._view(entry_id)
+
+    def views(self, ids):
+        """As :meth:`view_of`, of each; checksums are compared in parallel where there is much."""
+        if self.stored_size(ids) >= kInlineBytes:
+            self.ensure_all_verified([x for x in ids if self.can_view(x)])
+        return [self._view(entry_id) for entry_id in ids]
 
     def can_view(self, uint32_t entry_id):
         """Whether :meth:`view_of` gives an array; no checksum is compared to find out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from fastckpt.errors import (
 from fastckpt.progress import ProgressLike, reporter
 
 Array = NDArray[Any]
+
+# Views of smaller tensors are copied sooner than threads are told to read them.
+_SMALL_BYTES = 64 << 10
 
 
 def load(
@@ -66,35 +70,27 @@ def load_into(
         handle.read(target)
 
 
-def verified_arrays(handles: Sequence[StoredTensor]) -> list[Array]:
-    """Read tensors of one checkpoint: views where the stored bytes allow it, else arrays.
+def verified_arrays(bundle: BundleReader, ids: Sequence[int]) -> list[Array]:
+    """Read entries: views where the stored bytes allow it, else arrays.
 
     Notes
     -----
     Checksums of what is viewed are compared in parallel, before anything is returned.
     """
-    if not handles:
-        return []
-    bundle = handles[0].bundle
-    bundle.ensure_all_verified([x.id for x in handles if x.can_view])
-    views = [bundle.view_of(x.id) for x in handles]
-    return [
-        handle.read() if view is None else view
-        for handle, view in zip(handles, views, strict=True)
-    ]
+    views = bundle.views(ids)
+    return list(map(_finished, repeat(bundle), ids, views))
 
 
-def owned_arrays(handles: Sequence[StoredTensor]) -> list[Array]:
-    """Read tensors of one checkpoint into memory of their own, in parallel; in their order."""
-    if not handles:
-        return []
-    bundle = handles[0].bundle
-    ids = [x.id for x in handles]
+def owned_arrays(bundle: BundleReader, ids: Sequence[int]) -> list[Array]:
+    """Read entries into memory of their own; in their order."""
     if len(set(ids)) < len(ids):  # no two of them may share memory
-        return [x.read() for x in handles]
+        return [_finished(bundle, entry, None) for entry in ids]
+    if bundle.stored_size(ids) < len(ids) * _SMALL_BYTES:
+        arrays = verified_arrays(bundle, ids)
+        return [x if x.flags.writeable else x.copy() for x in arrays]
     ordered = bundle.file_order(ids)
     found = dict(zip(ordered, bundle.load(ordered).wait(), strict=True))
-    return [_finished(bundle, x.id, found[x.id]) for x in handles]
+    return [_finished(bundle, entry, found[entry]) for entry in ids]
 
 
 def stream(
@@ -191,7 +187,7 @@ def _groups(bundle: BundleReader, ids: Sequence[int], limit_bytes: int) -> Itera
 
 
 def _finished(bundle: BundleReader, entry: int, array: Array | None) -> Array:
-    """Give the array, or decode what has no plain dtype."""
+    """Give the array, or read what has none as it is stored."""
     if array is not None:
         return array
     return StoredTensor(bundle, entry, bundle.name(entry)).read()

@@ -15,7 +15,12 @@ from fastckpt import dtypes
 from fastckpt._core import LegacyReader
 from fastckpt.checkpoint.assembly import bytes_of, empty_array
 from fastckpt.checkpoint.legacy_job import LegacyJob
-from fastckpt.errors import CheckpointError, CheckpointNotFoundError, UnsupportedError
+from fastckpt.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    TensorNotFoundError,
+    UnsupportedError,
+)
 from fastckpt.storage import local
 
 Array = NDArray[Any]
@@ -61,6 +66,10 @@ class LegacyBundle:
             raise TypeError(f"a tensor's name is a str, not {type(name).__name__}")
         return self._reader.find(name.encode("utf-8", "surrogateescape"))
 
+    def find_all(self, names: Iterable[str]) -> list[int | None]:
+        """Entry id of each of these tensors; None where there is none."""
+        return list(map(self._find_or_none, names))
+
     def ids(self) -> list[int]:
         """Entry ids of all tensors, in name order."""
         return self._reader.ids()
@@ -87,10 +96,6 @@ class LegacyBundle:
         """Names of all tensors, sorted bytewise."""
         return self._reader.names()
 
-    def names_and_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
-        """``(name, shape)`` of all tensors, sorted bytewise."""
-        return [(self.name(entry), self._reader.describe(entry)[1]) for entry in self.ids()]
-
     def name(self, entry_id: int) -> str:
         """Name of the tensor that an entry belongs to."""
         return self._reader.name(entry_id & _TENSOR_MASK)
@@ -105,6 +110,10 @@ class LegacyBundle:
         elif not is_whole:
             return number, shape, size, None, None, None, True
         return number, shape, size, self._shard(entry_id), None, None, False
+
+    def types_and_shapes(self, ids: Iterable[int]) -> list[tuple[int, tuple[int, ...]]]:
+        """``(DataType number, shape)`` of each of these entries."""
+        return [self.describe(entry)[:2] for entry in ids]
 
     def stored_size(self, ids: Sequence[int]) -> int:
         """Bytes of these entries' elements together, 0 for malformed ones."""
@@ -141,6 +150,10 @@ class LegacyBundle:
 
     def view_of(self, entry_id: int) -> None:
         """None, as nothing can be viewed."""
+
+    def views(self, ids: Sequence[int]) -> list[None]:
+        """As :meth:`view_of`, of each."""
+        return [None] * len(ids)
 
     def can_view(self, entry_id: int) -> bool:  # noqa: ARG002
         """Whether :meth:`view_of` gives an array: never."""
@@ -239,6 +252,12 @@ class LegacyBundle:
         self._reader.release()
 
     # --- helpers -------------------------------------------------------------------------------
+
+    def _find_or_none(self, name: str) -> int | None:
+        try:
+            return self.find(name)
+        except TensorNotFoundError:
+            return None
 
     def _is_partitioned(self, tensor: int) -> bool:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from fastckpt import dtypes
+from fastckpt._core import describe_all, names_and_shapes
 from fastckpt.checkpoint.reader import Checkpoint
 
 __all__ = ["Row", "list_rows", "list_shapes", "list_stored"]
@@ -39,7 +40,7 @@ def list_rows(checkpoint: Checkpoint) -> Iterator[Row]:
             yield Row(x.name, x.tf_dtype, x.shape, x.nbytes, x.shard, x.offset, x.crc32c)
         return
     names = {number: dtypes.tf_name(number) for number in dtypes.NUMBERS}
-    for name, description in checkpoint._bundle.describe_all():  # noqa: SLF001
+    for name, description in describe_all(checkpoint.bundle):
         if description is not None:
             yield Row(name, names[description[0]], *description[1:6])
 
@@ -53,8 +54,7 @@ def list_shapes(checkpoint: Checkpoint) -> list[tuple[str, list[int]]]:
     """
     if checkpoint.format != "v2":
         return [(handle.name, [*handle.shape]) for handle in checkpoint.tensors()]
-    # The handles cost five times as much.
-    return checkpoint._bundle.names_and_shapes(as_lists=True)  # noqa: SLF001
+    return names_and_shapes(checkpoint.bundle, as_lists=True)
 
 
 def list_stored(checkpoint: Checkpoint) -> list[tuple[bytes, str, tuple[int, ...]]]:
@@ -68,7 +68,7 @@ def list_stored(checkpoint: Checkpoint) -> list[tuple[bytes, str, tuple[int, ...
             (_as_key(handle.name), _enum_name(handle.tf_dtype), handle.shape)
             for handle in checkpoint.tensors()
         ]
-    bundle = checkpoint._bundle  # noqa: SLF001 slices have no handles
+    bundle = checkpoint.bundle
     rows = []
     for entry in {*bundle.ids(), *bundle.stored_ids()}:
         number, shape, *_, is_partitioned = bundle.describe(entry)

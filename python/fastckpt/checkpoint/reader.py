@@ -260,6 +260,11 @@ class Checkpoint(Mapping[str, NDArray[Any]]):
         """Whether :meth:`close` was called."""
         return isinstance(self._bundle, _Closed)
 
+    @property
+    def bundle(self) -> _core.BundleReader:
+        """What reads it, for bulk work."""
+        return self._bundle
+
     def close(self) -> None:
         """Let go of the files; views that exist keep what they need. Idempotent."""
         self._bundle = _Closed(self._prefix)  # type: ignore[assignment]

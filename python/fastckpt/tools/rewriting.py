@@ -169,7 +169,7 @@ def verify_together(handles: Iterable[StoredTensor]) -> None:
     """Compare checksums on many threads; views of these tensors cost nothing after that."""
     viewed = [handle for handle in handles if handle.can_view]
     if viewed:
-        bundle = viewed[0]._bundle  # noqa: SLF001
+        bundle = viewed[0].bundle
         bundle.ensure_all_verified([handle.id for handle in viewed])
 
 

@@ -32,7 +32,7 @@ def stored_slices(
     TensorNotFoundError
         The index lacks a slice that the tensor lists.
     """
-    bundle = checkpoint._bundle  # noqa: SLF001 slices have no names to be asked for by
+    bundle = checkpoint.bundle  # slices have no names to be asked for by
     name = tensor.name.encode("utf-8", "surrogateescape")
     for part in find_parts(bundle, tensor.id):
         if part.id == MISSING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from fastckpt.checkpoint.async_save import AsyncSave, start_save
 from fastckpt.storage.replace import replace_file
-from fastckpt.training.saver_saving import Layout, Piece, named_inputs, open_writing
+from fastckpt.training.saver_saving import Layout, Pieces, named_inputs, open_writing
 
 __all__ = ["Job", "run_now", "start"]
 
@@ -21,7 +21,7 @@ class Job(NamedTuple):
         Of the checkpoint.
     path : str
         What the save returns.
-    pieces : sequence of Piece
+    pieces : Pieces
         The tensors.
     num_files : int or None
         Data files; None for the single file of V1.
@@ -35,7 +35,7 @@ class Job(NamedTuple):
 
     prefix: str
     path: str
-    pieces: Sequence[Piece]
+    pieces: Pieces
     num_files: int | None
     layout: Layout
     meta: tuple[str, bytes] | None
@@ -46,7 +46,7 @@ def run_now(job: Job, then: Callable[[], object]) -> str:
     """Write, and call `then` once the checkpoint is complete."""
     _write_debug(job)
     with open_writing(job.prefix, job.pieces, job.num_files, job.layout, job.meta) as writing:
-        writing.add_all([(x.key, x.item) for x in job.pieces], progress=None)
+        writing.add_all(zip(job.pieces.keys, job.pieces.items, strict=True), progress=None)
     then()
     return job.path
 

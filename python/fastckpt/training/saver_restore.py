@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fastckpt import dtypes
+from fastckpt._core import BundleReader
 from fastckpt.checkpoint.bulk import owned_arrays, verified_arrays
 from fastckpt.checkpoint.opening import open_checkpoint
 from fastckpt.checkpoint.reader import Checkpoint
@@ -18,6 +20,9 @@ from fastckpt.training.variables import Target, assign_values
 __all__ = ["holds_objects", "restore_into"]
 
 _Named = Mapping[str, Sequence[Target]]
+_Rows = Sequence[tuple[Target, int]]
+
+_TF_NAMES = {number: dtypes.tf_name(number) for number in dtypes.NUMBERS}
 
 _log = logging.getLogger("fastckpt")
 
@@ -60,7 +65,8 @@ def restore_into(
     RestoreReport
         Without `values`.
     dict of str to object
-        For each restored key what holds its value now.
+        For each restored key what holds its value now, where immutable values were replaced; else
+        empty.
 
     Raises
     ------
@@ -70,28 +76,35 @@ def restore_into(
         Stored bytes are damaged or missing; nothing was assigned.
     """
     with open_checkpoint(path, num_threads=num_threads) as checkpoint:
-        found = _find(checkpoint, named)
+        found = _find(checkpoint, {key: key for key in named})
         if len(found) < len(named) and OBJECT_GRAPH_KEY in checkpoint:
             found = _find_by_objects(checkpoint, named, strict=strict)
-        report = _compare(named, found, reshape=reshape)
+        report = _compare(checkpoint.bundle, named, found, reshape=reshape)
         if not report.ok or not strict:
-            wanted = {handle.name for handle in found.values()} | {OBJECT_GRAPH_KEY}
+            wanted = {checkpoint.bundle.name(x) for x in found.values()} | {OBJECT_GRAPH_KEY}
             report.unexpected = [name for name in checkpoint if name not in wanted]
         if strict and not report.ok:
             raise complaint(checkpoint, report)
         if not report.ok:
             _log.warning("%s", left_out(checkpoint, report))
-        holders = _assign({key: found[key] for key in report.restored}, named, session)
-    return report, holders
+            found = {key: found[key] for key in report.restored}
+        rows = [(target, entry) for key, entry in found.items() for target in named[key]]
+        values = _read(checkpoint.bundle, rows, reshape=reshape)
+        targets = [target for target, _ in rows]
+        holders = assign_values(list(zip(targets, values, strict=True)), session)
+        if not any(group.replaces for group in {target.group for target in targets}):
+            return report, {}
+        remaining = iter(holders)
+        return report, {key: _one_or_all(named[key], remaining) for key in found}
 
 
-def _find(checkpoint: Checkpoint, named: _Named) -> dict[str, StoredTensor]:
-    return {key: checkpoint.tensor(key) for key in named if key in checkpoint}
+def _find(checkpoint: Checkpoint, stored_names: Mapping[str, str]) -> dict[str, int]:
+    """Give the entry of each key whose stored name the checkpoint has."""
+    ids = checkpoint.bundle.find_all(stored_names.values())
+    return {key: x for key, x in zip(stored_names, ids, strict=True) if x is not None}
 
 
-def _find_by_objects(
-    checkpoint: Checkpoint, named: _Named, *, strict: bool
-) -> dict[str, StoredTensor]:
+def _find_by_objects(checkpoint: Checkpoint, named: _Named, *, strict: bool) -> dict[str, int]:
     """Find what tf.train.Checkpoint stored, by the names that the variables had then."""
     from fastckpt.graph.objects import names_to_keys
 
@@ -101,58 +114,45 @@ def _find_by_objects(
         "fragile: names of variables depend on the order in which they were made. Where it gives "
         "the wrong values, pass a var_list whose keys are those of the checkpoint."
     )
-    return {
-        name: checkpoint.tensor(key) for name, key in keys.items() if key in checkpoint
-    }  # fmt: skip
+    return _find(checkpoint, keys)
 
 
-def _compare(named: _Named, found: Mapping[str, StoredTensor], *, reshape: bool) -> RestoreReport:
-    report = RestoreReport()
-    for key, targets in named.items():
-        handle = found.get(key)
-        if handle is None:
-            report.missing.append(key)
-            continue
-        reasons = (x.mismatch(handle.tf_dtype, handle.shape, reshape=reshape) for x in targets)
-        reason = next(filter(None, reasons), None)
-        if reason is None:
-            report.restored.append(key)
+def _compare(
+    bundle: BundleReader, named: _Named, found: Mapping[str, int], *, reshape: bool
+) -> RestoreReport:
+    report = RestoreReport(missing=[key for key in named if key not in found])
+    stored = bundle.types_and_shapes(found.values())
+    for key, (number, shape) in zip(found, stored, strict=True):
+        form = _TF_NAMES[number], shape
+        for target in named[key]:
+            # Nearly all have the very form, and asking for a reason takes much longer.
+            reason = None if target.form == form else target.mismatch(*form, reshape=reshape)
+            if reason is not None:
+                report.mismatched[key] = reason
+                break
         else:
-            report.mismatched[key] = reason
+            report.restored.append(key)
     return report
 
 
-def _assign(found: Mapping[str, StoredTensor], named: _Named, session: Any) -> dict[str, Any]:
-    """Read all values, then assign them; give what holds them."""
-    values = _read(found, named)
-    targets = [target for key in found for target in named[key]]
-    holders = iter(assign_values(list(zip(targets, values, strict=True)), session))
-    return {key: _one_or_all([next(holders) for _ in named[key]]) for key in found}
-
-
-def _read(found: Mapping[str, StoredTensor], named: _Named) -> list[Any]:
-    """Read, and verify, what each target of these keys is to have."""
-    whole = [key for key in found if named[key][0].slice is None]
-    arrays = _read_whole({key: found[key] for key in whole}, named)
-    return [
-        _shaped(target, arrays[key]) if target.slice is None else handle[_region(target)]
-        for key, handle in found.items()
-        for target in named[key]
-    ]
-
-
-def _read_whole(found: Mapping[str, StoredTensor], named: _Named) -> dict[str, Any]:
-    """Read tensors that are wanted whole: views to be copied, or arrays that are handed over."""
-    owned = {key: x for key, x in found.items() if all(y.group.keeps for y in named[key])}
-    viewed = {key: x for key, x in found.items() if key not in owned}
-    arrays = dict(zip(viewed, verified_arrays(list(viewed.values())), strict=True))
-    return arrays | dict(zip(owned, owned_arrays(list(owned.values())), strict=True))
+def _read(bundle: BundleReader, rows: _Rows, *, reshape: bool) -> list[Any]:
+    """Read, and verify, what each target is to have: views to be copied, or owned arrays."""
+    values: list[Any] = [None] * len(rows)
+    owned = [i for i, (x, _) in enumerate(rows) if x.slice is None and x.group.keeps]
+    viewed = [i for i, (x, _) in enumerate(rows) if x.slice is None and not x.group.keeps]
+    for places, read in ((owned, owned_arrays), (viewed, verified_arrays)):
+        arrays = read(bundle, [rows[i][1] for i in places])
+        for i, array in zip(places, arrays, strict=True):
+            values[i] = _shaped(rows[i][0], array) if reshape else array
+    for i, (target, entry) in enumerate(rows):
+        if target.slice is not None:
+            values[i] = StoredTensor(bundle, entry, bundle.name(entry))[_region(target)]
+    return values
 
 
 def _shaped(target: Target, array: Any) -> Any:
-    if target.shape is None or None in target.shape or array.shape == target.shape:
-        return array
-    return array.reshape(target.shape)
+    shape = target.shape
+    return array if shape is None or None in shape else array.reshape(shape)
 
 
 def _region(target: Target) -> tuple[slice, ...]:
@@ -164,5 +164,6 @@ def _region(target: Target) -> tuple[slice, ...]:
     )
 
 
-def _one_or_all(holders: list[Any]) -> Any:
-    return holders[0] if len(holders) == 1 else holders
+def _one_or_all(targets: Sequence[Target], holders: Iterator[Any]) -> Any:
+    """Take the holders of one key: of its one target, or of all its slices."""
+    return next(holders) if len(targets) == 1 else [next(holders) for _ in targets]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby, repeat
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastckpt import dtypes
 from fastckpt.checkpoint.async_save import Named, Writing, is_frozen
@@ -22,13 +23,16 @@ from fastckpt.training.variables import SliceInfo, Target, read_values
 
 __all__ = [
     "Layout",
-    "Piece",
+    "Pieces",
     "collect",
     "named_inputs",
     "num_files",
     "open_writing",
     "returned_path",
 ]
+
+# What arrays are in TensorFlow's words, where their dtype alone says it.
+_NATIVE_NAMES = {dtype: dtypes.tf_name(number) for dtype, number in NATIVE_NUMBERS.items()}
 
 # Suffixes of files that the core commits together with a checkpoint.
 _COMPANION = re.compile(r"\.(?!index\Z|lock\Z|old\Z)[A-Za-z0-9_]{1,5}")
@@ -58,28 +62,25 @@ class Layout(NamedTuple):
     num_threads: int
 
 
-class Piece(NamedTuple):
-    """One tensor, or one slice of a partitioned tensor, and where it goes.
+class Pieces(NamedTuple):
+    """The tensors of a save, and slices of partitioned ones; columns of equal length.
 
     Attributes
     ----------
-    key : str
-        Name in the checkpoint.
-    item : Input
-        The elements.
-    slice : SliceInfo or None
-        Its place in the partitioned tensor.
-    shard : int or None
-        Its data file; None for the smallest.
-    is_frozen : bool
-        Nobody can change the elements while they are written.
+    keys : list of str
+        Names in the checkpoint; those of slices repeat.
+    targets : list of Target
+        Where the elements are from, and which slice they are.
+    items : list of ndarray or Input
+        The elements: an array whose dtype says all, or what `prepare` made.
+    shards : list of int, optional
+        Data file of each; None where any will do.
     """
 
-    key: str
-    item: Input
-    slice: SliceInfo | None
-    shard: int | None
-    is_frozen: bool
+    keys: list[str]
+    targets: list[Target]
+    items: list[NDArray[Any] | Input]
+    shards: list[int] | None
 
 
 def collect(
@@ -88,7 +89,7 @@ def collect(
     session: Any = None,
     *,
     share: bool = False,
-) -> list[Piece]:
+) -> Pieces:
     """Read everything that is to be saved, in the order of the keys.
 
     With `share` values may be the memory of the variables themselves, for a save that is done
@@ -97,8 +98,8 @@ def collect(
     keys = [key for key, targets in named.items() for _ in targets]
     targets = [target for group in named.values() for target in group]
     values = read_values(targets, session, share=share)
-    shards = _shards(targets, layout)
-    return list(map(_piece, keys, targets, values, shards))
+    items = list(map(_item, keys, targets, values))
+    return Pieces(keys, targets, items, _shards(targets, layout))
 
 
 def num_files(named: Mapping[str, Sequence[Target]], layout: Layout) -> int | None:
@@ -117,7 +118,7 @@ def returned_path(prefix: str, count: int | None, version: int) -> str:
 
 def open_writing(
     prefix: str,
-    pieces: Sequence[Piece],
+    pieces: Pieces,
     count: int | None,
     layout: Layout,
     companion: tuple[str, bytes] | None,
@@ -128,7 +129,7 @@ def open_writing(
     ----------
     prefix : str
         Of the checkpoint.
-    pieces : sequence of Piece
+    pieces : Pieces
         What `add_all` will be given, in this order, possibly copied.
     count : int or None
         As `num_files` gives it.
@@ -142,16 +143,22 @@ def open_writing(
     return _V1Writing(prefix, pieces, count, layout, companion)
 
 
-def named_inputs(pieces: Sequence[Piece]) -> list[Named]:
+def named_inputs(pieces: Pieces) -> list[Named]:
     """Give the pieces to an asynchronous save."""
-    return [Named(piece.key, piece.item, piece.is_frozen) for piece in pieces]
+    named = []
+    for key, target, item in zip(pieces.keys, pieces.targets, pieces.items, strict=True):
+        ready = prepare(key, item)
+        # What a session gives belongs to nobody else.
+        frozen = target.group.needs_session or is_frozen(item, ready)
+        named.append(Named(key, ready, frozen))
+    return named
 
 
 class _V2Writing:
     def __init__(
         self,
         prefix: str,
-        pieces: Sequence[Piece],
+        pieces: Pieces,
         count: int,
         layout: Layout,
         companion: tuple[str, bytes] | None,
@@ -173,14 +180,19 @@ class _V2Writing:
             raise
 
     def add_all(self, tensors: Iterable[tuple[str, Any]], *, progress: ProgressLike) -> None:
-        rows = zip(self._pieces, tensors, strict=True)
-        # One call for a run of whole tensors: a million of them take a second.
-        for is_plain, run in groupby(rows, lambda x: x[0].slice is None and x[0].shard is None):
+        targets, shards = self._pieces.targets, self._pieces.shards
+        if shards is None and all(x.slice is None for x in targets):
+            # A million tensors of a dict take half a second.
+            self._writer.add_all(dict(tensors), progress=progress)
+            return
+        rows = zip(tensors, targets, shards or repeat(None), strict=False)
+        # Together where they can be, which many threads then write.
+        for is_plain, run in groupby(rows, lambda row: row[1].slice is None and row[2] is None):
             if is_plain:
-                self._writer.add_all((row[1] for row in run), progress=progress)
+                self._writer.add_all(dict(tensor for tensor, _, _ in run), progress=progress)
             else:
-                for piece, (_, item) in run:
-                    _add(self._writer, piece, item)
+                for (key, item), target, shard in run:
+                    _add(self._writer, key, item, target.slice, shard)
 
     def abort(self) -> None:
         self._writer.abort()
@@ -211,7 +223,7 @@ class _V1Writing:
     def __init__(
         self,
         prefix: str,
-        pieces: Sequence[Piece],
+        pieces: Pieces,
         count: int | None,
         layout: Layout,
         companion: tuple[str, bytes] | None,
@@ -223,9 +235,12 @@ class _V1Writing:
         self._companion = companion
 
     def add_all(self, tensors: Iterable[tuple[str, Any]], *, progress: ProgressLike) -> None:
+        targets, shards = self._pieces.targets, self._pieces.shards
         rows = [
-            (piece.key, _placed(piece, item))
-            for piece, (_, item) in zip(self._pieces, tensors, strict=True)
+            (key, _placed(prepare(key, item), target.slice, shard))
+            for (key, item), target, shard in zip(
+                tensors, targets, shards or repeat(None), strict=False
+            )
         ]
         if self._companion is not None:
             replace_file(*self._companion, sync=self._layout.sync)
@@ -252,46 +267,41 @@ def _nothing() -> None:
     return None
 
 
-def _piece(key: str, target: Target, value: Any, shard: int | None) -> Piece:
-    number = dtypes.number_of(target.tf_dtype)
-    if type(value) is np.ndarray and NATIVE_NUMBERS.get(value.dtype) == number:
-        item = Input(number, value.shape, value, None, None)
-    else:
-        item = prepare(key, value, target.tf_dtype)
-    # What a session gives belongs to nobody else.
-    frozen = target.group.needs_session or is_frozen(value, item)
-    return Piece(key, item, target.slice, shard, frozen)
+def _item(key: str, target: Target, value: Any) -> NDArray[Any] | Input:
+    tf_dtype = target.tf_dtype
+    if type(value) is np.ndarray and _NATIVE_NAMES.get(value.dtype) == tf_dtype:
+        return value
+    return prepare(key, value, tf_dtype)
 
 
 def _devices(targets: Iterable[Target]) -> list[str]:
     return sorted({target.device for target in targets})
 
 
-def _shards(targets: Sequence[Target], layout: Layout) -> Iterator[int | None]:
+def _shards(targets: Sequence[Target], layout: Layout) -> list[int] | None:
     """Give the data file of each target; None where any will do."""
     if layout.num_shards is not None or not layout.sharded:
-        return iter([None] * len(targets))
+        return None
     places = {device: shard for shard, device in enumerate(_devices(targets))}
-    return (places[target.device] for target in targets)
+    return [places[target.device] for target in targets]
 
 
-def _add(writer: CheckpointWriter, piece: Piece, item: Input) -> None:
-    if piece.slice is None:
-        writer.add(piece.key, item, shard=piece.shard)
+def _add(
+    writer: CheckpointWriter, key: str, item: Any, place: SliceInfo | None, shard: int | None
+) -> None:
+    if place is None:
+        writer.add(key, item, shard=shard)
     else:
-        writer.add_slice(
-            piece.key, item, piece.slice.full_shape, _start(piece.slice, item), shard=piece.shard
-        )
+        writer.add_slice(key, item, place.full_shape, _start(place, item), shard=shard)
 
 
-def _placed(piece: Piece, item: Input) -> Placed:
-    if piece.slice is None:
-        return Placed(item, shard=piece.shard)
-    start = _start(piece.slice, item)
-    return Placed(item, piece.slice.full_shape, start, shard=piece.shard)
+def _placed(item: Input, place: SliceInfo | None, shard: int | None) -> Placed:
+    if place is None:
+        return Placed(item, shard=shard)
+    return Placed(item, place.full_shape, _start(place, item), shard=shard)
 
 
-def _start(place: SliceInfo, item: Input) -> Sequence[int | None]:
+def _start(place: SliceInfo, item: NDArray[Any] | Input) -> Sequence[int | None]:
     if len(item.shape) != len(place.full_shape):
         raise InvalidArgumentError(
             f"a slice of shape {list(item.shape)} is no part of {place.full_name!r}, whose shape "

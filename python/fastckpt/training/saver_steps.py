@@ -180,12 +180,11 @@ class SaverSteps(SaverBase):
             strict=strict,
             num_threads=self._layout.num_threads,
         )
-        replaced = any(x.group.replaces for targets in named.values() for x in targets)
-        if replaced:
+        if holders:
             self._var_list = restored(self._var_list, holders)
             self._named = name_targets(self._var_list)
         if strict:
-            return self._var_list if replaced else None
+            return self._var_list if holders else None
         report.values = self._var_list
         return report
 

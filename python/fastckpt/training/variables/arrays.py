@@ -62,6 +62,12 @@ class ArrayTarget(Target):
         shape: tuple[int, ...] = self.value.shape
         return shape
 
+    @property
+    def form(self) -> tuple[str, tuple[int, ...]]:
+        """Dtype and shape of the array."""
+        value = self.value
+        return _tf_dtype(value.dtype), value.shape
+
 
 class _Arrays(Group):
     def read(
@@ -119,7 +125,8 @@ def _write(target: Any, value: Any) -> Any:
     elif array.dtype.names:
         array[array.dtype.names[0]][...] = np.reshape(value, array.shape)
     else:
-        np.copyto(array, np.reshape(value, array.shape), casting="equiv")
+        shaped = value if value.shape == array.shape else np.reshape(value, array.shape)
+        np.copyto(array, shaped, casting="equiv")
     return array
 
 

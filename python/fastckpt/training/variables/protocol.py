@@ -196,6 +196,11 @@ class Target:
         """Shape of the whole tensor that is stored under the key."""
         return self.shape if self.slice is None else self.slice.full_shape
 
+    @property
+    def form(self) -> tuple[str, StaticShape]:
+        """`tf_dtype` and `full_shape`: a stored tensor of the very same two fits."""
+        return self.tf_dtype, self.full_shape
+
     def mismatch(
         self, tf_dtype: str, shape: Iterable[int], *, reshape: bool = False
     ) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
 from fastckpt.errors import InvalidArgumentError, UnsupportedError
 from fastckpt.training.variables.mistakes import ClosedSessionError, UninitializedError
-from fastckpt.training.variables.protocol import Group, Pair, SliceInfo, StaticShape, Target
+from fastckpt.training.variables.protocol import Group, SliceInfo, StaticShape, Target
 from fastckpt.training.variables.tensorflow_variables import tensorflow
 
 __all__ = ["GraphGroup", "GraphTarget", "fed", "group_of", "reading_of", "run"]
@@ -45,7 +45,7 @@ class GraphTarget(Target):
         As of a Target.
     """
 
-    __slots__ = ("element", "element_name", "is_ref", "ref", "ref_name")
+    __slots__ = ("assignment", "element", "element_name", "is_ref", "ref", "ref_name")
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class GraphTarget(Target):
         self.element = element
         self.element_name: str = element.name
         self.is_ref: bool = element.dtype != element.dtype.base_dtype
+        self.assignment: _Assignment | None = None
         super().__init__(
             group_of(ref.graph, keeps=not self.is_ref),
             variable,
@@ -74,6 +75,11 @@ class GraphTarget(Target):
             trainable=trainable,
             identity=(id(ref.graph), self.element_name),
         )
+
+    @property
+    def form(self) -> tuple[str, StaticShape]:
+        """`tf_dtype` and `full_shape`, which do not change here."""
+        return self._tf_dtype, self._shape if self.slice is None else self.slice.full_shape
 
 
 class _Assignment(NamedTuple):
@@ -101,9 +107,6 @@ class GraphGroup(Group):
     def __init__(self, graph: Any, *, keeps: bool) -> None:
         self.keeps = keeps
         self._graph = weakref.ref(graph)
-        # By name of the variable. Names alone, since an operation would keep its graph alive, and
-        # with it this group.
-        self._assignments: dict[str, _Assignment] = {}
 
     def read(
         self, targets: Sequence[Any], session: Any = None, *, share: bool = False
@@ -121,17 +124,28 @@ class GraphGroup(Group):
             for target, value in zip(targets, values, strict=True)
         ]
 
-    def check(self, pairs: Sequence[Pair], session: Any = None) -> None:
+    def check(self, pairs: Sequence[Any], session: Any = None) -> None:
         """Find the assignment for each variable."""
         self.session(session)
         for target, _ in pairs:
-            self._assignment(target)
+            if target.assignment is None:
+                target.assignment = _assignment(target)
 
-    def assign(self, pairs: Sequence[Pair], session: Any = None) -> list[Any]:
+    def assign(self, pairs: Sequence[Any], session: Any = None) -> list[Any]:
         """Run all assignments, at once unless two variables share their initial value."""
         session = self.session(session)
-        for operations, feed in self._rounds(pairs):
-            run(session, operations, feed)
+        rest = pairs
+        while rest:
+            first, rest = _without_double_sources(rest)
+            found = [target.assignment for target, _ in first]
+            values = [
+                # Most are what TensorFlow takes; asking costs less than the call.
+                value
+                if type(value) is np.ndarray and value.dtype is x.dtype and not self.keeps
+                else fed(x.dtype, value, keeps=self.keeps)
+                for x, (_, value) in zip(found, first, strict=True)
+            ]
+            run(session, [x.operation for x in found], [x.source for x in found], values)
         return [target.origin for target, _ in pairs]
 
     def session(self, session: Any) -> Any:
@@ -150,28 +164,6 @@ class GraphGroup(Group):
         if getattr(found, "_closed", False):
             raise ClosedSessionError("Attempted to use a closed Session; open another one")
         return found
-
-    def _rounds(self, pairs: Sequence[Pair]) -> list[tuple[list[str], dict[str, Any]]]:
-        """Spread assignments over runs in which no tensor is fed twice."""
-        rounds: list[tuple[list[str], dict[str, Any]]] = []
-        for target, value in pairs:
-            operation, source, dtype = self._assignment(target)
-            free = next((r for r in rounds if source not in r[1]), None)
-            if free is None:
-                rounds.append(free := ([], {}))
-            free[0].append(operation)
-            free[1][source] = fed(dtype, value, keeps=self.keeps)
-        return rounds
-
-    def _assignment(self, target: Any) -> _Assignment:
-        known = self._assignments.get(target.ref_name)
-        if known is None:
-            operation = _find_assignment(target) or _add_assignment(target)
-            source = operation.inputs[1]
-            dtype = np.dtype(source.dtype.as_numpy_dtype)
-            known = _Assignment(operation.name, source.name, dtype)
-            self._assignments[target.ref_name] = known
-        return known
 
 
 _groups: weakref.WeakKeyDictionary[Any, dict[bool, GraphGroup]] = weakref.WeakKeyDictionary()
@@ -193,7 +185,9 @@ def reading_of(handle: Any) -> Any:
     return None
 
 
-def run(session: Any, names: Sequence[str], feed: Mapping[str, Any] | None = None) -> list[Any]:
+def run(
+    session: Any, names: Sequence[str], sources: Sequence[str] = (), values: Sequence[Any] = ()
+) -> list[Any]:
     """Run a step of a session, from the second time on several times as fast as its ``run``.
 
     Parameters
@@ -202,28 +196,30 @@ def run(session: Any, names: Sequence[str], feed: Mapping[str, Any] | None = Non
         Where.
     names : sequence of str
         Tensors to fetch, such as ``"v:0"``, or operations to run.
-    feed : mapping of str to ndarray, optional
-        Values of tensors.
+    sources : sequence of str
+        Tensors that are fed, each once.
+    values : sequence of ndarray
+        What they are fed.
 
     Notes
     -----
     ``session.run`` looks at every name and value anew, some 0.1 ms for each that is fed. What it
     would prepare is kept with the session, which is the one thing that lives as long.
     """
-    feed = feed or {}
     make = getattr(session, "_make_callable_from_options", None)
     if make is None:
-        found: list[Any] = session.run(list(names), feed_dict=dict(feed))
+        feed = dict(zip(sources, values, strict=True))
+        found: list[Any] = session.run(list(names), feed_dict=feed)
         return found
     prepared = vars(session).setdefault(_PREPARED, {})
-    key = (tuple(names), tuple(feed))
+    key = (tuple(names), tuple(sources))
     step = prepared.get(key)
     if step is None:
         if len(prepared) >= _MAX_PREPARED:
             prepared.clear()
         step = prepared[key] = make(_callable_options(*key))
-    values: list[Any] = step(*feed.values())
-    return values
+    fetched: list[Any] = step(*values)
+    return fetched
 
 
 def _callable_options(names: tuple[str, ...], fed: tuple[str, ...]) -> Any:
@@ -241,9 +237,26 @@ def fed(dtype: np.dtype[Any], value: Any, *, keeps: bool) -> Any:
     Where TensorFlow keeps the memory, read-only arrays are copied: a map of a file must not become
     that of a variable.
     """
+    if type(value) is np.ndarray and value.dtype is dtype and (value.flags.writeable or not keeps):
+        return value
     # A quantised type is a dtype of one field to TensorFlow.
     array = np.asarray(value).view(dtype) if dtype.names else np.asarray(value, dtype)
     return array.copy() if keeps and not array.flags.writeable else array
+
+
+def _without_double_sources(pairs: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Give the pairs that one step can assign, in which no tensor is fed twice, and the others."""
+    if len({target.assignment.source for target, _ in pairs}) == len(pairs):
+        return pairs, ()
+    first: dict[str, Any] = {}
+    rest = [x for x in pairs if first.setdefault(x[0].assignment.source, x) is not x]
+    return list(first.values()), rest
+
+
+def _assignment(target: GraphTarget) -> _Assignment:
+    operation = _find_assignment(target) or _add_assignment(target)
+    source = operation.inputs[1]
+    return _Assignment(operation.name, source.name, np.dtype(source.dtype.as_numpy_dtype))
 
 
 def _find_assignment(target: Any) -> Any:

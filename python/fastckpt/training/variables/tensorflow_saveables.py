@@ -36,11 +36,12 @@ class _Saveable(GraphGroup):
 
     def assign(self, pairs: Sequence[Any], session: Any = None) -> list[Any]:
         """Run the operation with all values fed."""
-        feed = {}
-        for target, value in pairs:
-            source = self._sources[target.position]
-            feed[source.name] = fed(np.dtype(source.dtype.as_numpy_dtype), value, keeps=self.keeps)
-        run(self.session(session), [self._operation], feed)
+        sources = [self._sources[target.position] for target, _ in pairs]
+        values = [
+            fed(np.dtype(source.dtype.as_numpy_dtype), value, keeps=self.keeps)
+            for source, (_, value) in zip(sources, pairs, strict=True)
+        ]
+        run(self.session(session), [self._operation], [x.name for x in sources], values)
         return [target.origin for target, _ in pairs]
 
 

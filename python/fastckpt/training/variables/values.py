@@ -154,7 +154,10 @@ def _restored(value: Any, holders: Mapping[str, Any], key: str) -> Any:
     return holders.get(key, value)
 
 
-def _by_group(targets: Sequence[Target]) -> dict[Group, list[int]]:
+def _by_group(targets: Sequence[Target]) -> Mapping[Group, Sequence[int]]:
+    groups = {target.group for target in targets}
+    if len(groups) == 1:
+        return {groups.pop(): range(len(targets))}
     found: dict[Group, list[int]] = {}
     for i, target in enumerate(targets):
         found.setdefault(target.group, []).append(i)
