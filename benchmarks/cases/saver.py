@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+import native
 from data import Dataset, stored_bytes
 from fastckpt.training.saver import Saver
 from measure import Contender, Inputs, PeerFactory, Question, Settings, Target, case
@@ -115,6 +116,9 @@ def question(
         [Target(SESSION, STOCK, "fraction", 1.0), Target(ARRAYS, STOCK)],
         {SCRATCH: Dataset("empty", storage)},
         work=stored_bytes(size) if kind == "large" else size,
+        before_sample=partial(native.claim_memory, stored_bytes(size) * 9 // 8)
+        if kind == "large"
+        else None,
         unit="bytes" if kind == "large" else "tensors",
     )
 
