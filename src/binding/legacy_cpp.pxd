@@ -6,6 +6,7 @@ from libcpp.vector cimport vector
 from libcpp cimport bool as cbool
 
 from cpp cimport Box, ByteView, DamagedRange, Error, MutableBytes, milliseconds, string_view
+from writer_cpp cimport TensorInputs
 
 
 cdef extern from "translate.h" namespace "fastckpt::binding" nogil:
@@ -59,11 +60,6 @@ cdef extern from "legacy/reader.h" namespace "fastckpt::legacy" nogil:
         vector[Error] CheckFiles() except +Translate
 
 
-cdef extern from "legacy/encode.h" namespace "fastckpt::legacy" nogil:
-    cdef cppclass V1Input "fastckpt::legacy::TensorInput":
-        string_view name
-
-
 cdef extern from "legacy/writer.h" namespace "fastckpt::legacy" nogil:
     cdef cppclass V1WriterOptions "fastckpt::legacy::WriterOptions":
         V1WriterOptions()
@@ -79,4 +75,4 @@ cdef extern from "legacy/writer.h" namespace "fastckpt::legacy" nogil:
         size_t current_input()
 
     unique_ptr[V1Writer] MakeV1Writer "std::make_unique<fastckpt::legacy::Writer>"(
-        const string&, const vector[V1Input]&, const V1WriterOptions&) except +Translate
+        const string&, TensorInputs, const V1WriterOptions&) except +Translate

@@ -1,25 +1,7 @@
 # Writing V1 checkpoints.
 
-from legacy_cpp cimport IsStorable, MakeV1Writer, V1Input, V1Writer, V1WriterOptions
+from legacy_cpp cimport IsStorable, MakeV1Writer, V1Writer, V1WriterOptions
 from writer_cpp cimport TensorInputs
-
-
-cdef extern from *:
-    """
-    // One struct for each storey's room; what they say is the same.
-    inline std::vector<fastckpt::legacy::TensorInput> LegacyInputs(
-        std::span<const fastckpt::bundle::TensorInput> inputs) {
-      std::vector<fastckpt::legacy::TensorInput> converted;
-      converted.reserve(inputs.size());
-      for (const fastckpt::bundle::TensorInput& input : inputs) {
-        converted.push_back({input.name, input.dtype, input.shape, input.data, input.strides,
-                             input.swap_bytes, input.elements, input.extents, input.full_shape,
-                             input.shard});
-      }
-      return converted;
-    }
-    """
-    vector[V1Input] LegacyInputs(TensorInputs) except + nogil
 
 
 def is_legacy_dtype(int number):
@@ -35,7 +17,7 @@ def write_legacy(path, items, *, int num_shards, bint sync, int num_threads, rep
     cdef string file_path = path
     cdef V1WriterOptions options
     cdef TensorBatch batch = TensorBatch.__new__(TensorBatch)
-    cdef vector[V1Input] inputs
+    cdef TensorInputs inputs
     cdef unique_ptr[V1Writer] writer
     options.num_shards = num_shards
     options.sync = sync
@@ -46,10 +28,10 @@ def write_legacy(path, items, *, int num_shards, bint sync, int num_threads, rep
         if extents is not None:
             _make_slice(batch, extents, full_shape)
     with nogil:
-        inputs = LegacyInputs(batch.list.inputs())
+        inputs = batch.list.inputs()
         writer = MakeV1Writer(file_path, inputs, options)
     try:
-        _finish_legacy(writer.get(), &inputs, report)
+        _finish_legacy(writer.get(), inputs, report)
     finally:
         # It must let go of the arrays before the batch does.
         with nogil:
@@ -65,7 +47,7 @@ cdef int _make_slice(TensorBatch batch, extents, full_shape) except -1:
     return 0
 
 
-cdef int _finish_legacy(V1Writer* writer, const vector[V1Input]* inputs, report) except -1:
+cdef int _finish_legacy(V1Writer* writer, TensorInputs inputs, report) except -1:
     cdef bint done = False
     while not done:
         with nogil:
@@ -73,7 +55,7 @@ cdef int _finish_legacy(V1Writer* writer, const vector[V1Input]* inputs, report)
         PyErr_CheckSignals()
         if report is not None and inputs.size() > 0:
             report(writer.bytes_done(), writer.inputs_done(),
-                   decode(deref(inputs)[writer.current_input()].name))
+                   decode(inputs[writer.current_input()].name))
     with nogil:
         writer.Commit()
     return 0

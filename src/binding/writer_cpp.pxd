@@ -70,6 +70,30 @@ cdef extern from "bundle/write_job.h" namespace "fastckpt::bundle" nogil:
         uint32_t current_item()
 
 
+cdef extern from "tensor/input_list.h" namespace "fastckpt::tensor" nogil:
+    cdef cppclass Input:
+        string_view name
+
+    cdef cppclass TensorInputs "std::span<const fastckpt::tensor::Input>":
+        TensorInputs()
+        size_t size()
+        const Input& operator[](size_t)
+
+    cdef cppclass InputList:
+        InputList()
+        void AddPlain(string_view, int32_t, size_t, const int64_t*, const int64_t*, const void*,
+                      cbool) except +Translate
+        void AddElements(string_view, int32_t, size_t, const int64_t*,
+                         vector[ByteView]) except +Translate
+        void MakeSlice(vector[Extent], vector[int64_t]) except +Translate
+        void SetFrozen()
+        void SetShard(int32_t)
+        void Reserve(size_t) except +Translate
+        void Clear()
+        size_t size()
+        TensorInputs inputs()
+
+
 cdef extern from "bundle/writer.h" namespace "fastckpt::bundle" nogil:
     cdef cppclass WriterOptions:
         WriterOptions()
@@ -80,9 +104,6 @@ cdef extern from "bundle/writer.h" namespace "fastckpt::bundle" nogil:
         cbool complete_slices
         cbool direct
         int num_threads
-
-    cdef cppclass TensorInputs "std::span<const fastckpt::bundle::TensorInput>":
-        pass
 
     cdef cppclass Writer:
         @staticmethod
@@ -101,22 +122,6 @@ cdef extern from "bundle/writer.h" namespace "fastckpt::bundle" nogil:
         const StoredItems& items()
         size_t num_tensors()
         uint64_t stored_bytes()
-
-
-cdef extern from "bundle/input_list.h" namespace "fastckpt::bundle" nogil:
-    cdef cppclass InputList:
-        InputList()
-        void AddPlain(string_view, int32_t, size_t, const int64_t*, const int64_t*, const void*,
-                      cbool) except +Translate
-        void AddElements(string_view, int32_t, size_t, const int64_t*,
-                         vector[ByteView]) except +Translate
-        void MakeSlice(vector[Extent], vector[int64_t]) except +Translate
-        void SetFrozen()
-        void SetShard(int32_t)
-        void Reserve(size_t) except +Translate
-        void Clear()
-        size_t size()
-        TensorInputs inputs()
 
 
 cdef extern from "commit/transaction.h" namespace "fastckpt::commit" nogil:

@@ -22,7 +22,7 @@ constexpr std::uint64_t kSmallElement = 1024;
 // More shards than this are a mistake, and a file each.
 constexpr std::int32_t kMaxShards = 1 << 20;
 
-Error InputError(std::string message, const TensorInput& input) {
+Error InputError(std::string message, const tensor::Input& input) {
   return Error(ErrorCode::kInvalidArgument, std::move(message)).ForKey(std::string(input.name));
 }
 
@@ -38,7 +38,7 @@ void CheckOptions(const WriterOptions& options) {
   }
 }
 
-void CheckInput(const TensorInput& input, std::int32_t num_shards) {
+void CheckInput(const tensor::Input& input, std::int32_t num_shards) {
   if (input.name.empty()) throw InputError("a tensor must have a name", input);
   if (input.name.size() > 0xFFFFFFFFu) throw InputError("the name is longer than 4 GiB", input);
   const auto count = tensor::NumElements(input.shape);
@@ -55,7 +55,7 @@ void CheckInput(const TensorInput& input, std::int32_t num_shards) {
       throw InputError("as many elements as the shape has must be given", input);
     }
   }
-  if (input.shard != TensorInput::kAnyShard && (input.shard < 0 || input.shard >= num_shards)) {
+  if (input.shard != tensor::Input::kAnyShard && (input.shard < 0 || input.shard >= num_shards)) {
     throw InputError("shard " + std::to_string(input.shard) + " is not one of the " +
                          std::to_string(num_shards) + " shards",
                      input);
@@ -107,17 +107,17 @@ void Writer::CheckUsable() const {
   if (is_done_) throw Error(ErrorCode::kClosed, "the writer is closed").At(transaction_->prefix());
 }
 
-WriteJob& Writer::Add(std::span<const TensorInput> inputs) {
+WriteJob& Writer::Add(std::span<const tensor::Input> inputs) {
   CheckUsable();
   if (job_ && !job_->WaitFor(std::chrono::milliseconds(0))) {
     throw Error(ErrorCode::kInvalidArgument, "the writer is still at work on the tensors before");
   }
   job_.reset();
-  for (const TensorInput& input : inputs) CheckInput(input, options_.num_shards);
+  for (const tensor::Input& input : inputs) CheckInput(input, options_.num_shards);
   WriteBatch batch;
   batch.spans.resize(shards_.size());
   for (const ShardFile& shard : shards_) batch.ends.push_back(shard.size);
-  for (const TensorInput& input : inputs) LayOut(input, &batch);
+  for (const tensor::Input& input : inputs) LayOut(input, &batch);
   job_.emplace(&items_, &shards_, std::move(batch), JobOptions());
   is_broken_ = false;
   return *job_;
@@ -136,7 +136,7 @@ WriteOptions Writer::JobOptions() const {
   return options;
 }
 
-void Writer::LayOut(const TensorInput& input, WriteBatch* batch) {
+void Writer::LayOut(const tensor::Input& input, WriteBatch* batch) {
   StoredItem& item = AppendItem(input);
   item.dtype = static_cast<std::uint8_t>(input.dtype);
   item.shard = static_cast<std::int32_t>(ChooseShard(input, *batch));
@@ -147,7 +147,7 @@ void Writer::LayOut(const TensorInput& input, WriteBatch* batch) {
 }
 
 // Throws before anything is changed, or not at all.
-StoredItem& Writer::AppendItem(const TensorInput& input) {
+StoredItem& Writer::AppendItem(const tensor::Input& input) {
   if (input.extents.empty() || Partitions::CoversAll(input.full_shape, input.extents)) {
     is_broken_ = true;
     return items_.Append(input.name, input.shape);
@@ -159,8 +159,8 @@ StoredItem& Writer::AppendItem(const TensorInput& input) {
 }
 
 // The emptiest shard, so that the largest is at most the mean and one tensor.
-std::uint32_t Writer::ChooseShard(const TensorInput& input, const WriteBatch& batch) const {
-  if (input.shard != TensorInput::kAnyShard) return static_cast<std::uint32_t>(input.shard);
+std::uint32_t Writer::ChooseShard(const tensor::Input& input, const WriteBatch& batch) const {
+  if (input.shard != tensor::Input::kAnyShard) return static_cast<std::uint32_t>(input.shard);
   return static_cast<std::uint32_t>(std::ranges::min_element(batch.ends) - batch.ends.begin());
 }
 
@@ -176,7 +176,7 @@ void Writer::Place(std::uint32_t id, std::uint64_t size, std::uint64_t item_size
   end = item.offset + size;
 }
 
-void Writer::LayOutPlain(const TensorInput& input, std::uint32_t id, WriteBatch* batch) {
+void Writer::LayOutPlain(const tensor::Input& input, std::uint32_t id, WriteBatch* batch) {
   const std::uint32_t item_size = tensor::ItemSize(input.dtype);
   const auto count = static_cast<std::uint64_t>(*tensor::NumElements(input.shape));
   const std::uint64_t size = count * item_size;
@@ -204,7 +204,7 @@ void Writer::LayOutPlain(const TensorInput& input, std::uint32_t id, WriteBatch*
   batch->spans[static_cast<std::size_t>(item.shard)].push_back(span);
 }
 
-void Writer::LayOutStrings(const TensorInput& input, std::uint32_t id, WriteBatch* batch) {
+void Writer::LayOutStrings(const tensor::Input& input, std::uint32_t id, WriteBatch* batch) {
   tensor::StringHeader header = tensor::EncodeStringHeader(input.elements);
   items_[id].crc = header.crc;
   std::uint64_t size = header.leading.size();
@@ -232,7 +232,7 @@ void Writer::LayOutStrings(const TensorInput& input, std::uint32_t id, WriteBatc
   put_small();
 }
 
-void Writer::LayOutVariants(const TensorInput& input, std::uint32_t id, WriteBatch* batch) {
+void Writer::LayOutVariants(const tensor::Input& input, std::uint32_t id, WriteBatch* batch) {
   std::string stored;
   items_[id].crc = tensor::AppendVariants(stored, input.elements);
   Place(id, stored.size(), 1, batch);

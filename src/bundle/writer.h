@@ -13,7 +13,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -22,6 +21,7 @@
 #include "bundle/write_job.h"
 #include "commit/transaction.h"
 #include "io/file_system.h"
+#include "tensor/input.h"
 
 namespace fastckpt::bundle {
 
@@ -41,33 +41,6 @@ struct WriterOptions {
   int num_threads = 1;
 };
 
-// One tensor, or one slice of a partitioned one. All of it is borrowed.
-struct TensorInput {
-  static constexpr std::int32_t kAnyShard = -1;
-
-  std::string_view name;
-  std::int32_t dtype = 0;
-  // Of these elements: that of the slice for a slice.
-  tensor::ShapeView shape;
-
-  // Plain dtypes: element [0, …, 0], and one stride in bytes for each dimension; none when the
-  // elements are contiguous.
-  const std::uint8_t* data = nullptr;
-  std::span<const std::int64_t> strides;
-  // The elements are not in native byte order.
-  bool swap_bytes = false;
-  // Nobody changes the data before the job is done: most of it is written from where it lies.
-  bool is_frozen = false;
-  // Strings: the elements. Variants: the VariantTensorDataProto of each.
-  std::span<const ByteView> elements;
-
-  // Slices: the place in the tensor of `full_shape`, one extent for each dimension.
-  std::span<const coding::Extent> extents;
-  tensor::ShapeView full_shape;
-
-  std::int32_t shard = kAnyShard;
-};
-
 // For one thread at a time. A writer that threw, or of which a job was cancelled, can only be
 // aborted.
 class Writer {
@@ -84,7 +57,7 @@ class Writer {
   // Lays the tensors out in their order, each in its shard or in the emptiest, and starts writing
   // them. The inputs' data stays in use until the job is done; one job at a time. Throws
   // InvalidArgument, naming the tensor, before anything is written.
-  WriteJob& Add(std::span<const TensorInput> inputs);
+  WriteJob& Add(std::span<const tensor::Input> inputs);
 
   // `prefix` + `suffix` (".meta") appears with the checkpoint.
   void AddCompanion(const std::string& suffix, ByteView content);
@@ -107,12 +80,12 @@ class Writer {
   Writer(std::unique_ptr<commit::Transaction> transaction, const WriterOptions& options);
   void CheckUsable() const;
   WriteOptions JobOptions() const;
-  void LayOut(const TensorInput& input, WriteBatch* batch);
-  StoredItem& AppendItem(const TensorInput& input);
-  void LayOutPlain(const TensorInput& input, std::uint32_t item, WriteBatch* batch);
-  void LayOutStrings(const TensorInput& input, std::uint32_t item, WriteBatch* batch);
-  void LayOutVariants(const TensorInput& input, std::uint32_t item, WriteBatch* batch);
-  std::uint32_t ChooseShard(const TensorInput& input, const WriteBatch& batch) const;
+  void LayOut(const tensor::Input& input, WriteBatch* batch);
+  StoredItem& AppendItem(const tensor::Input& input);
+  void LayOutPlain(const tensor::Input& input, std::uint32_t item, WriteBatch* batch);
+  void LayOutStrings(const tensor::Input& input, std::uint32_t item, WriteBatch* batch);
+  void LayOutVariants(const tensor::Input& input, std::uint32_t item, WriteBatch* batch);
+  std::uint32_t ChooseShard(const tensor::Input& input, const WriteBatch& batch) const;
   void Place(std::uint32_t item, std::uint64_t size, std::uint64_t item_size, WriteBatch* batch);
 
   std::unique_ptr<commit::Transaction> transaction_;

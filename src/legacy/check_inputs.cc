@@ -14,9 +14,9 @@
 namespace fastckpt::legacy {
 namespace {
 
-using Parts = std::span<const TensorInput* const>;
+using Parts = std::span<const tensor::Input* const>;
 
-Error InputError(std::string message, const TensorInput& input,
+Error InputError(std::string message, const tensor::Input& input,
                  ErrorCode code = ErrorCode::kInvalidArgument) {
   return Error(code, std::move(message)).ForKey(std::string(input.name));
 }
@@ -30,7 +30,7 @@ std::string Show(tensor::ShapeView shape) {
   return text + "]";
 }
 
-void CheckSize(const TensorInput& input) {
+void CheckSize(const tensor::Input& input) {
   if (EstimateRecord(input) <= kMaxRecordEstimate) return;
   throw InputError(
       "the tensor is too large for a V1 file, whose records hold 2 GiB (a signed integer counts as "
@@ -38,7 +38,7 @@ void CheckSize(const TensorInput& input) {
       input);
 }
 
-void CheckElements(const TensorInput& input) {
+void CheckElements(const tensor::Input& input) {
   if (!IsStorable(input.dtype)) {
     throw InputError("V1 files cannot hold DataType " + std::to_string(input.dtype) +
                          "; convert the tensor, or write a V2 checkpoint",
@@ -54,7 +54,7 @@ void CheckElements(const TensorInput& input) {
   }
 }
 
-void CheckExtents(const TensorInput& input) {
+void CheckExtents(const tensor::Input& input) {
   if (!input.is_slice()) return;
   bool fits = tensor::NumElements(input.full_shape).has_value() &&
               input.extents.size() == input.full_shape.size() &&
@@ -72,7 +72,7 @@ void CheckExtents(const TensorInput& input) {
                    input);
 }
 
-tensor::Box BoxOf(const TensorInput& input) {
+tensor::Box BoxOf(const tensor::Input& input) {
   tensor::Box box;
   for (const coding::Extent& extent : input.extents) box.starts.push_back(extent.start);
   box.sizes.assign(input.shape.begin(), input.shape.end());
@@ -80,8 +80,8 @@ tensor::Box BoxOf(const TensorInput& input) {
 }
 
 void CheckSameTensor(Parts parts) {
-  const TensorInput& first = *parts.front();
-  for (const TensorInput* part : parts) {
+  const tensor::Input& first = *parts.front();
+  for (const tensor::Input* part : parts) {
     if (!part->is_slice()) {
       throw InputError("two tensors have the name; the file could not be read", first);
     }
@@ -94,7 +94,7 @@ void CheckSameTensor(Parts parts) {
 // Slices without elements overlap with none, and still need keys of their own.
 void CheckDistinct(Parts parts) {
   std::vector<std::string> keys;
-  for (const TensorInput* part : parts) {
+  for (const tensor::Input* part : parts) {
     if (tensor::NumElements(part->shape) != 0) continue;
     keys.push_back(coding::EncodeSliceKey(part->name, ExtentsOf(*part)));
   }
@@ -106,7 +106,7 @@ void CheckDistinct(Parts parts) {
 
 void CheckOverlap(Parts parts) {
   std::vector<tensor::Box> boxes;
-  for (const TensorInput* part : parts) boxes.push_back(BoxOf(*part));
+  for (const tensor::Input* part : parts) boxes.push_back(BoxOf(*part));
   const tensor::OverlapResult overlap = tensor::FindOverlap(boxes);
   if (overlap == tensor::OverlapResult::kOverlap) {
     throw InputError("two slices of the tensor overlap; the file could not be read",
@@ -120,9 +120,9 @@ void CheckOverlap(Parts parts) {
 
 // Disjoint slices make up a tensor when they have as many elements.
 void CheckCover(Parts parts) {
-  const TensorInput& first = *parts.front();
+  const tensor::Input& first = *parts.front();
   std::int64_t covered = 0;
-  for (const TensorInput* part : parts) covered += *tensor::NumElements(part->shape);
+  for (const tensor::Input* part : parts) covered += *tensor::NumElements(part->shape);
   const std::int64_t wanted = *tensor::NumElements(first.full_shape);
   if (covered == wanted) return;
   throw InputError("the " + std::to_string(parts.size()) + " slices hold " +
@@ -142,20 +142,20 @@ void CheckParts(Parts parts) {
 
 }  // namespace
 
-void CheckInputs(std::span<const TensorInput> inputs, std::int32_t num_shards) {
-  std::vector<const TensorInput*> sorted;
+void CheckInputs(std::span<const tensor::Input> inputs, std::int32_t num_shards) {
+  std::vector<const tensor::Input*> sorted;
   sorted.reserve(inputs.size());
-  for (const TensorInput& input : inputs) {
+  for (const tensor::Input& input : inputs) {
     if (input.name.empty()) throw InputError("the name of a tensor is empty", input);
     CheckElements(input);
     CheckExtents(input);
     CheckSize(input);
-    if (input.shard != TensorInput::kAnyShard && (input.shard < 0 || input.shard >= num_shards)) {
+    if (input.shard != tensor::Input::kAnyShard && (input.shard < 0 || input.shard >= num_shards)) {
       throw InputError("there is no shard " + std::to_string(input.shard), input);
     }
     sorted.push_back(&input);
   }
-  std::ranges::sort(sorted, {}, &TensorInput::name);
+  std::ranges::sort(sorted, {}, &tensor::Input::name);
   for (std::size_t begin = 0, end = 0; begin < sorted.size(); begin = end) {
     while (end < sorted.size() && sorted[end]->name == sorted[begin]->name) ++end;
     CheckParts(Parts(sorted).subspan(begin, end - begin));

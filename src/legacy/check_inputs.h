@@ -13,7 +13,7 @@ namespace fastckpt::legacy {
 // empty and repeated names (TensorFlow writes those, and nobody can read the file), shapes that are
 // none, slices that leave the full shape, overlap, or do not make up the tensor together, shards
 // that are none of `num_shards`, and records beyond kMaxRecordEstimate.
-void CheckInputs(std::span<const TensorInput> inputs, std::int32_t num_shards);
+void CheckInputs(std::span<const tensor::Input> inputs, std::int32_t num_shards);
 
 }  // namespace fastckpt::legacy
 

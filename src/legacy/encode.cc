@@ -39,11 +39,11 @@ constexpr std::size_t kGatherBytes = std::size_t{64} << 10;
 
 constexpr std::size_t kMaxVarintBytes = 10;
 
-std::uint64_t Count(const TensorInput& input) {
+std::uint64_t Count(const tensor::Input& input) {
   return static_cast<std::uint64_t>(tensor::NumElements(input.shape).value_or(0));
 }
 
-std::uint64_t StringBytes(const TensorInput& input) {
+std::uint64_t StringBytes(const tensor::Input& input) {
   std::uint64_t size = 0;
   for (const ByteView element : input.elements) size += element.size();
   return size;
@@ -56,7 +56,7 @@ void AppendText(std::string& out, std::uint32_t number, std::string_view text) {
 }
 
 // The fields of a SavedSlice before its data.
-std::string SliceHead(const TensorInput& input) {
+std::string SliceHead(const tensor::Input& input) {
   std::string head;
   AppendText(head, kSliceName, input.name);
   AppendMessage(head, kSliceExtents, [&] { tensor::AppendSlice(head, ExtentsOf(input)); });
@@ -65,13 +65,13 @@ std::string SliceHead(const TensorInput& input) {
 
 // --- Elements ------------------------------------------------------------------------------------
 
-bool IsInPlace(const TensorInput& input) {
+bool IsInPlace(const tensor::Input& input) {
   return !input.swap_bytes &&
          (input.strides.empty() ||
           tensor::IsContiguous(input.shape, input.strides, tensor::ItemSize(input.dtype)));
 }
 
-tensor::StridedArray ArrayOf(const TensorInput& input) {
+tensor::StridedArray ArrayOf(const tensor::Input& input) {
   tensor::StridedArray array{input.data, tensor::ItemSize(input.dtype), 1, {}, {}};
   if (input.swap_bytes) array.swap_unit = tensor::SwapUnit(input.dtype);
   array.shape.assign(input.shape.begin(), input.shape.end());
@@ -90,7 +90,7 @@ tensor::StridedArray ArrayOf(const TensorInput& input) {
 // Calls on_bytes(bytes) with all elements in row-major and native byte order, whole elements a
 // time.
 template <typename OnBytes>
-void ForEachRun(const TensorInput& input, OnBytes&& on_bytes) {
+void ForEachRun(const tensor::Input& input, OnBytes&& on_bytes) {
   const std::uint64_t size = ElementBytes(input);
   if (size == 0) return;
   if (IsInPlace(input)) return on_bytes(ByteView(input.data, size));
@@ -148,7 +148,7 @@ void AppendIntegers(const ValueField& field, ByteView elements, std::string* out
 }
 
 // Appends what follows the tag and length of a packed field, or all fields of a string tensor.
-void AppendValues(const ValueField& field, const TensorInput& input, std::string* out) {
+void AppendValues(const ValueField& field, const tensor::Input& input, std::string* out) {
   if (field.type == WireType::kBytes) {
     for (const ByteView element : input.elements) AppendText(*out, field.number, AsText(element));
     return;
@@ -161,23 +161,23 @@ void AppendValues(const ValueField& field, const TensorInput& input, std::string
 
 }  // namespace
 
-std::vector<coding::Extent> ExtentsOf(const TensorInput& input) {
+std::vector<coding::Extent> ExtentsOf(const tensor::Input& input) {
   if (!input.is_slice()) return std::vector<coding::Extent>(input.shape.size());
   return {input.extents.begin(), input.extents.end()};
 }
 
-std::uint64_t ElementBytes(const TensorInput& input) {
+std::uint64_t ElementBytes(const tensor::Input& input) {
   if (input.dtype == tensor::kString) return StringBytes(input);
   return Count(input) * tensor::ItemSize(input.dtype);
 }
 
-std::uint64_t EstimateRecord(const TensorInput& input) {
+std::uint64_t EstimateRecord(const tensor::Input& input) {
   const auto elements = CheckedMul(Count(input), FindValueField(input.dtype)->max_bytes);
   if (!elements || *elements > kMaxRecordEstimate) return kMaxRecordEstimate + 1;
   return SliceHead(input).size() + kTensorFraming + *elements + StringBytes(input);
 }
 
-std::string_view RecordEncoder::Encode(const TensorInput& input) {
+std::string_view RecordEncoder::Encode(const tensor::Input& input) {
   const ValueField& field = *FindValueField(input.dtype);
   std::string slice = SliceHead(input);
   // The lengths that stand before the elements are known after them.
@@ -207,16 +207,16 @@ std::string_view RecordEncoder::Encode(const TensorInput& input) {
   return std::string_view(buffer_).substr(begin);
 }
 
-std::string EncodeMeta(std::span<const TensorInput* const> inputs) {
+std::string EncodeMeta(std::span<const tensor::Input* const> inputs) {
   std::string out;
-  const auto append_item = [&](std::span<const TensorInput* const> parts) {
-    const TensorInput& first = *parts.front();
+  const auto append_item = [&](std::span<const tensor::Input* const> parts) {
+    const tensor::Input& first = *parts.front();
     AppendText(out, kItemName, first.name);
     AppendMessage(out, kItemShape, [&] {
       tensor::AppendShape(out, first.is_slice() ? first.full_shape : first.shape);
     });
     coding::AppendInt64Field(out, kItemDtype, first.dtype);
-    for (const TensorInput* part : parts) {
+    for (const tensor::Input* part : parts) {
       AppendMessage(out, kItemSlice, [&] { tensor::AppendSlice(out, ExtentsOf(*part)); });
     }
   };

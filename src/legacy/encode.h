@@ -16,47 +16,19 @@
 
 #include "base/bytes.h"
 #include "coding/ordered.h"
-#include "tensor/shape.h"
+#include "tensor/input.h"
 
 namespace fastckpt::legacy {
 
-// One tensor, or one slice of a partitioned one. All of it is borrowed.
-struct TensorInput {
-  static constexpr std::int32_t kAnyShard = -1;
-
-  std::string_view name;
-  std::int32_t dtype = 0;
-  // Of these elements: that of the slice for a slice.
-  tensor::ShapeView shape;
-
-  // Plain dtypes: element [0, …, 0], and one stride in bytes for each dimension; none when the
-  // elements are contiguous.
-  const std::uint8_t* data = nullptr;
-  std::span<const std::int64_t> strides;
-  // The elements are not in native byte order.
-  bool swap_bytes = false;
-  // Strings.
-  std::span<const ByteView> elements;
-
-  // Slices: the place in the tensor of `full_shape`, one extent for each dimension, as the file
-  // shall spell it.
-  std::span<const coding::Extent> extents;
-  tensor::ShapeView full_shape;
-
-  std::int32_t shard = kAnyShard;
-
-  bool is_slice() const { return !extents.empty(); }
-};
-
 // The place of an input as its key spells it: whole tensors take every dimension in full.
-std::vector<coding::Extent> ExtentsOf(const TensorInput& input);
+std::vector<coding::Extent> ExtentsOf(const tensor::Input& input);
 
 // Bytes of the elements in memory.
-std::uint64_t ElementBytes(const TensorInput& input);
+std::uint64_t ElementBytes(const tensor::Input& input);
 
 // The size of an input's record as TensorFlow's writer estimates it before it encodes: an upper
 // bound. The dtype is storable and the shape valid.
-std::uint64_t EstimateRecord(const TensorInput& input);
+std::uint64_t EstimateRecord(const tensor::Input& input);
 
 // TensorFlow writes no record that it estimates to be larger.
 constexpr std::uint64_t kMaxRecordEstimate = std::uint64_t{1} << 31;
@@ -66,14 +38,14 @@ class RecordEncoder {
  public:
   // The record of an input whose estimate is within the limit; valid until the next call. Each
   // element is read once, so that a changing array gives a torn record and never a malformed one.
-  std::string_view Encode(const TensorInput& input);
+  std::string_view Encode(const tensor::Input& input);
 
  private:
   std::string buffer_;
 };
 
 // The record at the empty key. Inputs of one name are adjacent; names are in ascending order.
-std::string EncodeMeta(std::span<const TensorInput* const> inputs);
+std::string EncodeMeta(std::span<const tensor::Input* const> inputs);
 
 }  // namespace fastckpt::legacy
 

@@ -11,7 +11,7 @@
 namespace fastckpt::legacy {
 namespace {
 
-using Inputs = std::vector<const TensorInput*>;
+using Inputs = std::vector<const tensor::Input*>;
 
 // TensorFlow refuses messages that are larger.
 constexpr std::size_t kMaxMetaSize = (std::size_t{1} << 31) - 1;
@@ -20,14 +20,14 @@ constexpr std::size_t kMaxMetaSize = (std::size_t{1} << 31) - 1;
 // that depends on the library, and the file records it. With libstdc++ it is TensorFlow's.
 Inputs SortedByName(Inputs inputs) {
   std::sort(inputs.begin(), inputs.end(),
-            [](const TensorInput* a, const TensorInput* b) { return a->name < b->name; });
+            [](const tensor::Input* a, const tensor::Input* b) { return a->name < b->name; });
   return inputs;
 }
 
-std::vector<std::pair<std::string, const TensorInput*>> SortedByKey(const Inputs& inputs) {
-  std::vector<std::pair<std::string, const TensorInput*>> sorted;
+std::vector<std::pair<std::string, const tensor::Input*>> SortedByKey(const Inputs& inputs) {
+  std::vector<std::pair<std::string, const tensor::Input*>> sorted;
   sorted.reserve(inputs.size());
-  for (const TensorInput* input : inputs) {
+  for (const tensor::Input* input : inputs) {
     sorted.emplace_back(coding::EncodeSliceKey(input->name, ExtentsOf(*input)), input);
   }
   std::ranges::sort(sorted);
@@ -42,8 +42,8 @@ std::string Meta(const Inputs& inputs, const std::string& path) {
       .At(path);
 }
 
-std::span<const TensorInput> Checked(std::span<const TensorInput> inputs,
-                                     const WriterOptions& options) {
+std::span<const tensor::Input> Checked(std::span<const tensor::Input> inputs,
+                                       const WriterOptions& options) {
   if (options.num_shards < 0) {
     throw Error(ErrorCode::kInvalidArgument, "the number of shards is negative");
   }
@@ -59,7 +59,7 @@ std::string ShardName(const std::string& path, std::int32_t shard, std::int32_t 
   return path + suffix.data();
 }
 
-Writer::Writer(const std::string& path, std::span<const TensorInput> inputs,
+Writer::Writer(const std::string& path, std::span<const tensor::Input> inputs,
                const WriterOptions& options, io::FileSystem& file_system)
     : inputs_(Checked(inputs, options)),
       options_(options),
@@ -83,10 +83,10 @@ Writer::~Writer() {
 void Writer::AssignShards(std::int32_t num_shards) {
   shards_.resize(static_cast<std::size_t>(num_shards));
   std::vector<std::uint64_t> sizes(shards_.size());
-  for (const TensorInput& input : inputs_) {
+  for (const tensor::Input& input : inputs_) {
     const auto emptiest = std::ranges::min_element(sizes) - sizes.begin();
     const auto shard =
-        static_cast<std::size_t>(input.shard == TensorInput::kAnyShard ? emptiest : input.shard);
+        static_cast<std::size_t>(input.shard == tensor::Input::kAnyShard ? emptiest : input.shard);
     shards_[shard].inputs.push_back(&input);
     sizes[shard] += ElementBytes(input);
   }

@@ -46,8 +46,8 @@ class Writer {
   // Checks the inputs, takes the lock and starts writing. The inputs' memory, and `inputs` itself,
   // stay in use until WaitFor returns true or the writer is gone. Throws what CheckInputs and
   // commit::FileReplacement throw; nothing is written then.
-  Writer(const std::string& path, std::span<const TensorInput> inputs, const WriterOptions& options,
-         io::FileSystem& file_system = io::FileSystem::Posix());
+  Writer(const std::string& path, std::span<const tensor::Input> inputs,
+         const WriterOptions& options, io::FileSystem& file_system = io::FileSystem::Posix());
   // Removes everything unless committed.
   ~Writer();
   Writer(const Writer&) = delete;
@@ -67,14 +67,14 @@ class Writer {
   struct Shard {
     io::Sink* sink = nullptr;
     // In the order in which they were given.
-    std::vector<const TensorInput*> inputs;
+    std::vector<const tensor::Input*> inputs;
   };
 
   void AssignShards(std::int32_t num_shards);
   void WriteShard(const Shard& shard);
   void WriteRecords(const Shard& shard, table::TableBuilder* table);
 
-  const std::span<const TensorInput> inputs_;
+  const std::span<const tensor::Input> inputs_;
   const WriterOptions options_;
   commit::FileReplacement files_;
   std::vector<Shard> shards_;

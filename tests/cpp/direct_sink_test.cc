@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "bundle/input_list.h"
 #include "bundle/reader.h"
 #include "bundle/writer.h"
 #include "direct_files.h"
@@ -18,6 +17,7 @@
 #include "io/source.h"
 #include "saved_checkpoint.h"
 #include "table_writer.h"
+#include "tensor/input_list.h"
 
 namespace fastckpt::io {
 namespace {
@@ -142,7 +142,7 @@ void Save(const std::string& prefix, const std::vector<std::size_t>& sizes,
           bool frozen = false) {
   auto writer = Writer::Create(prefix, options, files);
   for (std::size_t first = 0; first < sizes.size(); first += 3) {
-    InputList inputs;
+    tensor::InputList inputs;
     std::vector<std::string> names;
     std::vector<std::string> values;
     for (std::size_t i = first; i < std::min(first + 3, sizes.size()); ++i) {
@@ -225,7 +225,7 @@ TEST(only_frozen_memory_is_written_in_place) {
     options.sync = false;
     const std::string prefix = TemporaryDirectory() + (frozen ? "/frozen" : "/assembled");
     auto writer = Writer::Create(prefix, options, files);
-    InputList inputs;
+    tensor::InputList inputs;
     const auto count = static_cast<std::int64_t>(value.size());
     inputs.AddPlain("t", 4, 1, &count, nullptr, value.data(), false);
     if (frozen) inputs.SetFrozen();

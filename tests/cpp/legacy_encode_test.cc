@@ -74,7 +74,7 @@ TEST(legacy_records_of_strings) {
   const std::string large(70'000, 'x');
   const std::vector<ByteView> elements = {AsBytes(""), AsBytes("abc"), AsBytes(large)};
   const Shape shape = {3};
-  TensorInput input = Plain("s", tensor::kString, shape, "");
+  tensor::Input input = Plain("s", tensor::kString, shape, "");
   input.elements = elements;
   RecordEncoder encoder;
   const std::string tensor = BytesField(8, "") + BytesField(8, "abc") + BytesField(8, large);
@@ -96,7 +96,7 @@ TEST(legacy_records_of_scattered_and_foreign_elements) {
   }
   const Shape shape = {kRows, kColumns};
   const Shape strides = {-600 * 4, 3 * 4};
-  TensorInput input = Plain("t", kInt32, shape, "");
+  tensor::Input input = Plain("t", kInt32, shape, "");
   input.data = reinterpret_cast<const std::uint8_t*>(memory.data() + 600 * (kRows - 1));
   input.strides = strides;
   RecordEncoder encoder;
@@ -111,7 +111,7 @@ TEST(legacy_records_of_scattered_and_foreign_elements) {
 
 TEST(legacy_records_of_complex_numbers_in_foreign_order) {
   const Shape shape = {2};
-  TensorInput input = Plain("c", tensor::kComplex64, shape, "abcdefghijklmnop");
+  tensor::Input input = Plain("c", tensor::kComplex64, shape, "abcdefghijklmnop");
   input.swap_bytes = true;
   RecordEncoder encoder;
   CHECK_EQ(encoder.Encode(input), Record("c", {{}}, BytesField(9, "dcbahgfelkjiponm")));
@@ -126,7 +126,7 @@ TEST(legacy_records_are_estimated_as_tensorflow_does) {
   CHECK_EQ(EstimateRecord(Plain("t", kUint8, many, "")), framing + 2 * 214'748'365);
   CHECK(EstimateRecord(Plain("t", kInt8, many, "")) > kMaxRecordEstimate);
   const std::vector<ByteView> elements = {AsBytes("abc"), AsBytes("")};
-  TensorInput text = Plain("t", tensor::kString, two, "");
+  tensor::Input text = Plain("t", tensor::kString, two, "");
   text.elements = elements;
   CHECK_EQ(EstimateRecord(text), framing + 2 * 10 + 3);
   // One bool fewer than the limit leaves room for, exactly as many, and one more.

@@ -14,9 +14,9 @@
 namespace fastckpt::testing {
 
 // These borrow all they are given.
-inline legacy::TensorInput Plain(std::string_view name, std::int32_t dtype,
-                                 const std::vector<std::int64_t>& shape, std::string_view bytes) {
-  legacy::TensorInput input;
+inline tensor::Input Plain(std::string_view name, std::int32_t dtype,
+                           const std::vector<std::int64_t>& shape, std::string_view bytes) {
+  tensor::Input input;
   input.name = name;
   input.dtype = dtype;
   input.shape = shape;
@@ -24,9 +24,8 @@ inline legacy::TensorInput Plain(std::string_view name, std::int32_t dtype,
   return input;
 }
 
-inline legacy::TensorInput Slice(legacy::TensorInput input,
-                                 const std::vector<std::int64_t>& full_shape,
-                                 const std::vector<coding::Extent>& extents) {
+inline tensor::Input Slice(tensor::Input input, const std::vector<std::int64_t>& full_shape,
+                           const std::vector<coding::Extent>& extents) {
   input.full_shape = full_shape;
   input.extents = extents;
   return input;

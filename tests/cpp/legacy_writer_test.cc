@@ -50,7 +50,7 @@ std::string Path(const std::string& name = "model") {
 }
 
 // The whole of a save.
-void Write(const std::string& path, const std::vector<TensorInput>& inputs,
+void Write(const std::string& path, const std::vector<tensor::Input>& inputs,
            const WriterOptions& options = {},
            io::FileSystem& file_system = io::FileSystem::Posix()) {
   Writer writer(path, inputs, options, file_system);
@@ -132,7 +132,7 @@ TEST(legacy_shards_hold_what_fits_or_what_the_caller_says) {
   const Shape four = {4};
   const Shape two = {2};
   const std::string bytes(16, 'x');
-  TensorInput placed = Plain("placed", kFloat, four, bytes);
+  tensor::Input placed = Plain("placed", kFloat, four, bytes);
   placed.shard = 1;
   Write(Path(),
         {Plain("a", kFloat, four, bytes), Plain("b", kFloat, two, bytes),
@@ -168,8 +168,8 @@ TEST(legacy_files_without_tensors) {
 TEST(legacy_progress_counts_everything) {
   const Shape four = {4};
   const std::string bytes(16, 'x');
-  const std::vector<TensorInput> inputs = {Plain("b", kFloat, four, bytes),
-                                           Plain("a", kUint8, four, "abcd")};
+  const std::vector<tensor::Input> inputs = {Plain("b", kFloat, four, bytes),
+                                             Plain("a", kUint8, four, "abcd")};
   Writer writer(Path(), inputs, {});
   while (!writer.WaitFor(10s)) continue;
   CHECK_EQ(writer.bytes_done(), std::uint64_t{20});
@@ -179,7 +179,7 @@ TEST(legacy_progress_counts_everything) {
 
 // --- Refusals ------------------------------------------------------------------------------------
 
-void CheckRefused(const std::vector<TensorInput>& inputs, ErrorCode code,
+void CheckRefused(const std::vector<tensor::Input>& inputs, ErrorCode code,
                   const WriterOptions& options = {}) {
   CHECK_ERROR(code, Write(Path(), inputs, options));
   CHECK(TakeSnapshot(TemporaryDirectory()).empty());
@@ -205,8 +205,8 @@ TEST(legacy_writer_refuses_names_twice) {
   const Shape two = {2};
   const Shape one = {1};
   const std::vector<Extent> first = {{0, 1}};
-  const TensorInput whole = Plain("t", kFloat, two, "abcdefgh");
-  const TensorInput half = Slice(Plain("t", kFloat, one, "abcd"), two, first);
+  const tensor::Input whole = Plain("t", kFloat, two, "abcdefgh");
+  const tensor::Input half = Slice(Plain("t", kFloat, one, "abcd"), two, first);
   CheckRefused({whole, whole}, ErrorCode::kInvalidArgument);
   CheckRefused({whole, half}, ErrorCode::kInvalidArgument);
   CheckRefused({half, half}, ErrorCode::kInvalidArgument);
@@ -222,10 +222,10 @@ TEST(legacy_writer_refuses_slices_that_make_up_no_tensor) {
   const auto part = [&](std::int32_t dtype, const Shape& whole, const std::vector<Extent>& place) {
     return Slice(Plain("t", dtype, half, bytes), whole, place);
   };
-  const auto refuse = [&](const TensorInput& a, const TensorInput& b) {
+  const auto refuse = [&](const tensor::Input& a, const tensor::Input& b) {
     CheckRefused({a, b}, ErrorCode::kInvalidArgument);
   };
-  const TensorInput good = part(kFloat, full, top);
+  const tensor::Input good = part(kFloat, full, top);
   CheckRefused({good}, ErrorCode::kInvalidArgument);
   for (const auto* place : {&beyond, &middle, &empty, &flat, &top}) {
     refuse(good, part(kFloat, full, *place));
@@ -239,7 +239,7 @@ TEST(legacy_writer_refuses_equal_slices_without_elements) {
   const Shape full = {0, 4};
   const Shape half = {0, 2};
   const std::vector<Extent> left = {{}, {0, 2}}, right = {{}, {2, 2}};
-  const TensorInput part = Slice(Plain("t", kFloat, half, ""), full, left);
+  const tensor::Input part = Slice(Plain("t", kFloat, half, ""), full, left);
   CheckRefused({part, part}, ErrorCode::kInvalidArgument);
   Write(Path(), {part, Slice(Plain("t", kFloat, half, ""), full, right)});
   CHECK(Reader::Open({Path()}, {})->CheckFiles().empty());
@@ -247,7 +247,7 @@ TEST(legacy_writer_refuses_equal_slices_without_elements) {
 
 TEST(legacy_writer_refuses_shards_that_are_not_there) {
   const Shape one = {1};
-  TensorInput input = Plain("t", kFloat, one, "abcd");
+  tensor::Input input = Plain("t", kFloat, one, "abcd");
   CheckRefused({input}, ErrorCode::kInvalidArgument, {.num_shards = -1});
   input.shard = 2;
   CheckRefused({input}, ErrorCode::kInvalidArgument, {.num_shards = 2});
@@ -259,7 +259,7 @@ TEST(legacy_writer_refuses_shards_that_are_not_there) {
 
 TEST(legacy_writer_leaves_nothing_unless_committed) {
   const Shape one = {1};
-  const std::vector<TensorInput> inputs = {Plain("t", kFloat, one, "abcd")};
+  const std::vector<tensor::Input> inputs = {Plain("t", kFloat, one, "abcd")};
   Write(Path(), inputs);
   const Snapshot before = TakeSnapshot(TemporaryDirectory());
   {
@@ -274,7 +274,7 @@ TEST(legacy_writer_leaves_nothing_unless_committed) {
 }
 
 // One fault in a save of two shards over two others; whether it was met.
-bool SurvivesFault(Call call, int n, const std::vector<TensorInput>& inputs) {
+bool SurvivesFault(Call call, int n, const std::vector<tensor::Input>& inputs) {
   const Snapshot before = TakeSnapshot(TemporaryDirectory());
   FaultyFileSystem faulty;
   faulty.FailNth(call, n, ENOSPC);

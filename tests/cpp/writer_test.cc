@@ -10,12 +10,12 @@
 #include <vector>
 
 #include "base/error.h"
-#include "bundle/input_list.h"
 #include "bundle/reader.h"
 #include "faulty_file_system.h"
 #include "harness.h"
 #include "saved_checkpoint.h"
 #include "tensor/dtype.h"
+#include "tensor/input_list.h"
 
 namespace fastckpt::bundle {
 namespace {
@@ -43,7 +43,7 @@ class Model {
   std::vector<std::string> names;
   std::vector<std::int64_t> counts;
 
-  void FillIn(InputList* list) const {
+  void FillIn(tensor::InputList* list) const {
     const std::int64_t two = 2;
     for (std::size_t i = 0; i < names.size(); ++i) {
       const std::uint32_t* data = memory_.data() + i;
@@ -65,7 +65,7 @@ class Model {
 void Save(const Model& model, const WriterOptions& options,
           io::FileSystem& files = io::FileSystem::Posix()) {
   const auto writer = Writer::Create(testing::TemporaryDirectory() + "/ck", options, files);
-  InputList list;
+  tensor::InputList list;
   model.FillIn(&list);
   WriteJob& job = writer->Add(list.inputs());
   while (!job.WaitFor(milliseconds(10))) {
@@ -159,7 +159,7 @@ TEST(writer_that_is_cancelled_can_only_be_aborted) {
   const Model model(5);
   {
     const auto writer = Writer::Create(testing::TemporaryDirectory() + "/ck", {});
-    InputList list;
+    tensor::InputList list;
     model.FillIn(&list);
     writer->Add(list.inputs());
     writer->Cancel();
@@ -174,19 +174,23 @@ TEST(writer_survives_an_input_that_it_refuses) {
   const std::int64_t one = 1;
   const std::int64_t negative = -1;
   const float value = 1;
-  for (const auto& fill : std::vector<std::function<void(InputList*)>>{
-           [&](InputList* list) { list->AddPlain("", kFloat, 1, &one, nullptr, &value, false); },
-           [&](InputList* list) { list->AddPlain("a", 20, 1, &one, nullptr, &value, false); },
-           [&](InputList* list) {
+  for (const auto& fill : std::vector<std::function<void(tensor::InputList*)>>{
+           [&](tensor::InputList* list) {
+             list->AddPlain("", kFloat, 1, &one, nullptr, &value, false);
+           },
+           [&](tensor::InputList* list) {
+             list->AddPlain("a", 20, 1, &one, nullptr, &value, false);
+           },
+           [&](tensor::InputList* list) {
              list->AddPlain("a", kFloat, 1, &negative, nullptr, &value, false);
            },
-           [&](InputList* list) { list->AddElements("a", tensor::kString, 1, &one, {}); },
+           [&](tensor::InputList* list) { list->AddElements("a", tensor::kString, 1, &one, {}); },
        }) {
-    InputList list;
+    tensor::InputList list;
     fill(&list);
     CHECK_ERROR(ErrorCode::kInvalidArgument, writer->Add(list.inputs()));
   }
-  InputList list;
+  tensor::InputList list;
   list.AddPlain("a", kFloat, 1, &one, nullptr, &value, false);
   CHECK(writer->Add(list.inputs()).WaitFor(milliseconds(0)));
   CHECK(writer->Finish().WaitFor(std::chrono::hours(1)));

@@ -1,6 +1,6 @@
-// Many TensorInputs and the shapes that they borrow.
-#ifndef FASTCKPT_BUNDLE_INPUT_LIST_H_
-#define FASTCKPT_BUNDLE_INPUT_LIST_H_
+// Many inputs and the shapes that they borrow.
+#ifndef FASTCKPT_TENSOR_INPUT_LIST_H_
+#define FASTCKPT_TENSOR_INPUT_LIST_H_
 
 #include <cstdint>
 #include <deque>
@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "bundle/writer.h"
 #include "coding/ordered.h"
+#include "tensor/input.h"
 
-namespace fastckpt::bundle {
+namespace fastckpt::tensor {
 
 // Names and data are still borrowed from the caller.
 class InputList {
@@ -22,7 +22,7 @@ class InputList {
   void AddPlain(std::string_view name, std::int32_t dtype, std::size_t rank,
                 const std::int64_t* shape, const std::int64_t* strides, const void* data,
                 bool swap_bytes) {
-    TensorInput& input = Add(name, dtype, rank, shape);
+    Input& input = Add(name, dtype, rank, shape);
     input.data = static_cast<const std::uint8_t*>(data);
     input.swap_bytes = swap_bytes;
     rows_.back().has_strides = strides != nullptr;
@@ -32,7 +32,7 @@ class InputList {
   // Strings, or the records of variants.
   void AddElements(std::string_view name, std::int32_t dtype, std::size_t rank,
                    const std::int64_t* shape, std::vector<ByteView> elements) {
-    TensorInput& input = Add(name, dtype, rank, shape);
+    Input& input = Add(name, dtype, rank, shape);
     input.elements = elements_.emplace_back(std::move(elements));
   }
 
@@ -66,7 +66,7 @@ class InputList {
   std::size_t size() const { return inputs_.size(); }
 
   // All of them; valid until the next Add.
-  std::span<const TensorInput> inputs() {
+  std::span<const Input> inputs() {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       const std::int64_t* numbers = numbers_.data() + rows_[i].first_number;
       inputs_[i].shape = {numbers, rows_[i].rank};
@@ -82,17 +82,17 @@ class InputList {
     bool has_strides;
   };
 
-  TensorInput& Add(std::string_view name, std::int32_t dtype, std::size_t rank,
-                   const std::int64_t* shape) {
+  Input& Add(std::string_view name, std::int32_t dtype, std::size_t rank,
+             const std::int64_t* shape) {
     rows_.push_back({numbers_.size(), rank, false});
     numbers_.insert(numbers_.end(), shape, shape + rank);
-    TensorInput& input = inputs_.emplace_back();
+    Input& input = inputs_.emplace_back();
     input.name = name;
     input.dtype = dtype;
     return input;
   }
 
-  std::vector<TensorInput> inputs_;
+  std::vector<Input> inputs_;
   std::vector<Row> rows_;
   // Shapes, each followed by the strides where there are any.
   std::vector<std::int64_t> numbers_;
@@ -101,6 +101,6 @@ class InputList {
   std::deque<std::vector<std::int64_t>> full_shapes_;
 };
 
-}  // namespace fastckpt::bundle
+}  // namespace fastckpt::tensor
 
-#endif  // FASTCKPT_BUNDLE_INPUT_LIST_H_
+#endif  // FASTCKPT_TENSOR_INPUT_LIST_H_
