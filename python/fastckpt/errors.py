@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno as _errno
 import os
+import re
 from typing import Any
 
 __all__ = [
@@ -155,6 +156,8 @@ class ClosedError(FailedPreconditionError, ValueError):
     """The object was used after it was closed."""
 
 
+_SHARD = re.compile(r"\.data-\d{5,}-of-\d{5,}\Z")
+
 # Keyed by the numbers of ErrorCode in src/base/error.h.
 _BY_CODE: dict[int, type[CheckpointError]] = {
     1: DataLossError,
@@ -203,6 +206,7 @@ def from_core(
     """
     name = None if key is None else key.decode("utf-8", "backslashreplace")
     text = _with_location(_with_reason(message, errno), path, offset, name)
+    text += _next_step(code, message, path)
     cls = _BY_CODE.get(code, CheckpointError)
     fields: dict[str, Any] = {"path": path or None, "offset": offset, "key": name}
     if issubclass(cls, _SystemError):
@@ -225,6 +229,18 @@ def _with_location(message: str, path: str, offset: int | None, name: str | None
     if offset is not None and f"offset {offset}" not in message:
         parts.append(f"offset {offset}")
     return f"{message} [{', '.join(parts)}]" if parts else message
+
+
+def _next_step(code: int, message: str, path: str) -> str:
+    """Say what to do where a whole data shard is not there, or not whole."""
+    if _SHARD.search(path) is None:
+        return ""
+    cls = _BY_CODE.get(code)
+    if cls is CheckpointNotFoundError:
+        return "; copy this data shard here too"
+    if cls is DataLossError and "too short" in message:
+        return "; copy it here again, or let fastckpt doctor tell what it is instead"
+    return ""
 
 
 def _quotes(message: str, word: str) -> bool:

@@ -16,6 +16,9 @@ __all__ = ["Progress", "ProgressLike", "Reporter", "reporter"]
 _INTERVAL_S = 0.1
 _LINE_INTERVAL_S = 1.0
 
+# Narrower terminals show the share done: bytes and speed would take a second line.
+_NARROW_COLUMNS = 60
+
 
 class Progress(NamedTuple):
     """How far an operation has come.
@@ -157,17 +160,15 @@ def _bar(label: str, bytes_total: int) -> Reporter | None:
         import rich.progress as bars
     except ImportError:
         return None
-    columns: list[Any] = [
-        "{task.description}",
-        bars.BarColumn(),
-        bars.DownloadColumn(binary_units=True),
-        bars.TransferSpeedColumn(),
-        bars.TimeRemainingColumn(),
-    ]
+    console = rich.console.Console(stderr=True)
+    columns: list[Any] = ["{task.description}", bars.BarColumn()]
+    if console.width < _NARROW_COLUMNS:
+        columns.append(bars.TaskProgressColumn())
+    else:
+        columns += [bars.DownloadColumn(binary_units=True), bars.TransferSpeedColumn()]
+    columns.append(bars.TimeRemainingColumn())
     # Without a refresh thread every redraw happens in update(), at the rate kept there.
-    bar = bars.Progress(
-        *columns, console=rich.console.Console(stderr=True), auto_refresh=False, transient=True
-    )
+    bar = bars.Progress(*columns, console=console, auto_refresh=False, transient=True)
     task = bar.add_task(label, total=bytes_total or None)
     bar.start()
 

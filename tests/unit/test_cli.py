@@ -11,11 +11,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import fastckpt
 from fastckpt.cli.app import COMMANDS, app
 from golden.manifest import golden
-from unit.cli_helpers import command, flip_byte, invoke, plain, shard_of, spawn, write_many
+from unit.cli_helpers import (
+    command,
+    flip_byte,
+    invoke,
+    on_terminal,
+    plain,
+    shard_of,
+    spawn,
+    write_many,
+)
 
 LFS_POINTER = (
     "version https://git-lfs.github.com/spec/v1\n"
@@ -106,8 +117,9 @@ def test_wrong_usage(args: list[str], message: str) -> None:
     assert message in text
     assert "Traceback" not in text
     if "--json" not in args:
-        usage, error = result.stderr.splitlines()
+        usage, more, error = result.stderr.splitlines()
         assert usage.startswith("usage: fastckpt")
+        assert more.removeprefix("help:  ").endswith(" --help")
         assert error.startswith("fastckpt: error: ")
 
 
@@ -115,6 +127,15 @@ def test_a_path_in_place_of_a_command(linear: Path) -> None:
     result = invoke(linear)
     assert result.exit_code == 2
     assert f"to list this checkpoint: fastckpt ls {linear}" in result.stderr
+
+
+@pytest.mark.parametrize("args", [(), *((name,) for name in COMMANDS)])
+def test_help_fits_narrow_terminals(args: tuple[str, ...]) -> None:
+    _, output = on_terminal(*args, "--help", columns=40)
+    wide = [line for line in output.splitlines() if len(line) > 40]
+    # Choices are one word, and the rules of `rename` a table.
+    assert [line for line in wide if "[refuse|" not in line and args != ("rename",)] == []
+    assert ("Usage: fastckpt" in output, "\x1b" in output) == (True, False)
 
 
 # --- errors of the library -----------------------------------------------------------------------
@@ -182,6 +203,20 @@ def test_a_path_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     result = invoke("ls", tmp_path / "\x1b[31mred\nfastckpt: error: two lines")
     assert len(result.stderr.splitlines()) == 1
     assert "\x1b" not in result.stderr
+
+
+def test_messages_are_broken_between_words(tmp_path: Path) -> None:
+    fastckpt.save(tmp_path / "m", {"a": np.ones(2), "words": ["x"], "b\nc": ["y"]}, sync=False)
+    code, output = on_terminal("convert", tmp_path / "m", tmp_path / "m.safetensors", columns=40)
+    lines = plain(output).splitlines()
+    assert code == 2
+    assert lines[0] == "fastckpt: error: 2 of the tensors of"
+    assert "    'words': safetensors has no string" in lines
+    assert "    'b\\nc': safetensors has no string" in lines
+    # The lines of the message are those of the library, not of a name.
+    plain_lines = invoke("convert", tmp_path / "m", tmp_path / "m.safetensors").stderr.splitlines()
+    assert [x.split(":")[0] for x in plain_lines[1:3]] == ["    'words'", "    'b\\nc'"]
+    assert len(plain_lines) == 4
 
 
 def test_a_defect_is_told_from_damage(monkeypatch: pytest.MonkeyPatch, linear: Path) -> None:

@@ -103,3 +103,12 @@ def test_names_cannot_write_to_the_terminal(tmp_path: Path) -> None:
             _, output = on_terminal(*args, columns=columns, NO_COLOR="1")
             assert "\x1b[2J" not in output
             assert "b\\nc" in plain(output).replace("\n", "")
+
+
+@pytest.mark.parametrize("name", ["m.pt", "m.h5", "M.KERAS"])
+def test_endings_of_other_programs(tmp_path: Path, name: str) -> None:
+    result = invoke("convert", LINEAR, tmp_path / name)
+    assert result.exit_code == 2
+    assert f"there is no conversion to {name[1:].lower()}" in result.stderr
+    assert names_in(tmp_path) == []
+    assert invoke("convert", LINEAR, tmp_path / name, "--to", "checkpoint").exit_code == 0

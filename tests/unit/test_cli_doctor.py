@@ -67,7 +67,7 @@ def test_json(sharded: Path) -> None:
     assert list(found) == ["path", "prefix", "ok", "total", "verified", "findings"]
     assert (found["ok"], found["prefix"], found["total"]["tensors"]) == (False, str(sharded), 4)
     (finding,) = found["findings"]
-    assert set(finding) == {"severity", "code", "what", "fix", "path", "tensors"}
+    assert set(finding) == {"severity", "code", "what", "fix", "command", "path", "tensors"}
     assert (finding["code"], len(finding["tensors"])) == ("missing-shard", 2)
 
 
@@ -99,3 +99,12 @@ def test_names_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "a\x1b[2Jb", tmp_path / "\x1b[3Jnone"):
         _, output = on_terminal("doctor", path, NO_COLOR="1")
         assert "\x1b" not in output
+
+
+def test_commands_are_not_broken(tmp_path: Path) -> None:
+    golden("linear").copy_to(tmp_path)
+    (tmp_path / "checkpoint").unlink(missing_ok=True)
+    _, output = on_terminal("doctor", tmp_path, columns=40)
+    (line,) = [x for x in plain(output).splitlines() if "python -c" in x]
+    assert line.startswith("         python -c 'import ")
+    assert line.endswith("/model.ckpt-100")

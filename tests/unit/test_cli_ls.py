@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fastckpt.cli.rows import Row
+from fastckpt.cli.text import cells
 from fastckpt.cli.tree import build_tree
 from golden.manifest import golden, load_golden
 from oracle import build_bundle, write_bundle
@@ -298,3 +299,32 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     assert result.returncode == 0
     assert "caf\\xe9" in result.stdout
     assert listed(tmp_path / "m", "caf\\xe9") == ["caf\udce9"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "options"), [(40, ()), (40, ("--long",)), (40, ("--tree",)), (80, ("--long",))]
+)
+def test_nothing_is_cut_on_narrow_terminals(
+    tmp_path: Path, columns: int, options: tuple[str, ...]
+) -> None:
+    shapes = {"dense/kernel": (128, 256), "dense/bias": (256,), "\u5c64/many": (1, 2) * 5}
+    write_bundle(tmp_path / "m", {k: np.zeros(v, np.float32) for k, v in shapes.items()})
+    _, output = on_terminal("ls", *options, tmp_path / "m", columns=columns)
+    # The last line is the path.
+    lines = plain(output).splitlines()[:-1]
+    assert max(map(cells, lines)) <= columns
+    words = ["[128,256]", "131072" if "--long" in options else "128.0 KiB", "3 tensors"]
+    if "--long" in options:
+        listing = json.loads(invoke("ls", "--json", tmp_path / "m").stdout)
+        words += [f"{tensor['crc32c']:08x}" for tensor in listing["tensors"]]
+    assert [word for word in words if word not in output] == []
+
+
+def test_missing_data_is_told(tmp_path: Path) -> None:
+    prefix = golden("sharded").copy_to(tmp_path)
+    gone = f"{prefix.name}.data-00001-of-00002"
+    (tmp_path / gone).unlink()
+    result = invoke("ls", prefix)
+    assert result.exit_code == 0
+    assert f"warning: '{gone}' of '{prefix}' not found" in result.stderr
+    assert invoke("ls", "--json", prefix).stderr == ""

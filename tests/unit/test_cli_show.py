@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import fastckpt
 from fastckpt.cli.values import json_values, statistics, values_text
 from golden.manifest import golden
 from oracle import write_bundle
@@ -235,3 +236,18 @@ def test_json_values() -> None:
 def test_values_of_small_types_are_aligned() -> None:
     array = np.array([[1, -2], [10, 0.5]]).astype(ml_dtypes.bfloat16)
     assert values_text(array, full=False, columns=80) == "[[ 1.  -2. ]\n [10.   0.5]]"
+
+
+@pytest.mark.parametrize("ndim", range(1, 7))
+def test_tensors_of_many_dimensions_are_short(tmp_path: Path, ndim: int) -> None:
+    fastckpt.save(tmp_path / "m", {"w": np.zeros((7,) * ndim, np.int8)}, sync=False)
+    shown = invoke("show", tmp_path / "m", "w").stdout
+    assert shown.count("0 ") < 80
+    assert len(shown.splitlines()) < 200
+
+
+def test_facts_are_wrapped_on_a_narrow_terminal() -> None:
+    _, output = on_terminal("show", "--stats", LINEAR, "w", columns=40)
+    lines = plain(output).splitlines()
+    assert "          model.ckpt-100.data-00000-of-00001" in lines  # one word, whole
+    assert max(len(line) for line in lines if "data-" not in line) <= 40

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from checkpoint_files import LFS, META, NODE
 from fastckpt.checkpoint.legacy_writer import save_v1
 from fastckpt.tools.doctor import diagnose
 from golden.manifest import golden, load_golden
-from unit.cli_helpers import flip_byte
+from unit.cli_helpers import flip_byte, shard_of
 from unit.doctor_helpers import codes, save, state, the
 from unit.writer_helpers import names_in
 
@@ -105,7 +106,7 @@ def write(content: bytes) -> Callable[[Path], object]:
     [
         ("model.h5", write(b"\x89HDF\r\n\x1a\n" + bytes(99)), "other-format", "h5py"),
         ("m.safetensors", write(b"\x40\0\0\0\0\0\0\0" + b'{"a":{}}'), "other-format", "convert"),
-        ("m.npz", pack, "other-format", "fastckpt convert m.npz"),
+        ("m.npz", pack, "other-format", "convert it"),
         ("m.pkl", write(b"\x80\x04\x95" + bytes(50)), "other-format", "pickle.load only if"),
         ("m.tar.gz", write(b"\x1f\x8b" + bytes(99)), "other-format", "unpack"),
         ("graph.pb", write(META), "other-format", "prefix of the checkpoint"),
@@ -296,3 +297,66 @@ def test_memory_of_a_large_checkpoint(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1 << 20
+
+
+def test_a_command_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    pack(tmp_path / "my $x.npz")
+    found = the(diagnose(tmp_path / "my $x.npz"), "other-format")
+    assert found.command == f"fastckpt convert '{tmp_path}/my $x.npz' NEW-PREFIX"
+    pack(tmp_path / "a'b\x1b[2J.npz")
+    found = the(diagnose(tmp_path / "a'b\x1b[2J.npz"), "other-format")
+    assert found.command == f"fastckpt convert $'{tmp_path}/a\\047b\\033[2J.npz' NEW-PREFIX"
+    assert bash_words(found.command)[2] == f"{tmp_path}/a'b\x1b[2J.npz"
+
+
+def bash_words(command: str) -> list[str]:
+    """The words that a shell makes of a command."""
+    printed = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {command}"], check=True, capture_output=True
+    )
+    return printed.stdout.decode().split("\0")[:-1]
+
+
+# --- what stands in place of a shard -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("padding", [0, 1000], ids=["shorter", "longer"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<!DOCTYPE html><title>Sign in</title>", "is an HTML page"),
+        (b'<?xml version="1.0"?>\n<Error><Code>AccessDenied', "error message of an object store"),
+        (b"\x1f\x8b\x08", "is a gzip archive"),
+    ],
+)
+def test_a_shard_that_is_something_else(
+    tmp_path: Path, content: bytes, words: str, padding: int
+) -> None:
+    prefix = save(tmp_path / "m")
+    shard_of(prefix).write_bytes(content + b"x" * padding)
+    found = the(diagnose(prefix), "other-format")
+    assert words in found.what
+    assert sorted(found.tensors) == ["a", "b", "c", "d"]
+
+
+def test_a_shard_under_nearly_its_name(tmp_path: Path) -> None:
+    prefix = save(tmp_path / "m")
+    name = shard_of(prefix).name
+    os.rename(shard_of(prefix), tmp_path / f"{name} (1)")
+    assert f"rename '{name} (1)' to '{name}'" in (
+        the(diagnose(prefix), "missing-shards").fix or ""
+    )
+
+
+def test_a_shard_that_is_a_link_to_nothing_or_a_directory(tmp_path: Path) -> None:
+    prefix = save(tmp_path / "m", 2)
+    first, second = (tmp_path / f"m.data-0000{i}-of-00002" for i in range(2))
+    second.unlink()
+    second.symlink_to("/nowhere/blob")
+    assert "link to '/nowhere/blob'" in the(diagnose(prefix), "missing-shard").what
+    first.unlink()
+    second.unlink()
+    second.mkdir()
+    assert codes(diagnose(prefix)) == ["missing-shards"]
+    os.rename(save(tmp_path / "n").with_name("n.data-00000-of-00001"), first)
+    assert "is a directory" in the(diagnose(prefix), "missing-shard").what

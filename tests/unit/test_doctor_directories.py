@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,7 +57,8 @@ def test_no_state_file(tmp_path: Path) -> None:
         save(tmp_path / f"m-{step}")
     found = diagnose(tmp_path)
     assert (found.prefix, codes(found)) == (str(tmp_path / "m-10"), ["no-state"])
-    assert "update_checkpoint_state" in (the(found, "no-state").fix or "")
+    assert "write the state file anew" in (the(found, "no-state").fix or "")
+    assert "update_checkpoint_state" in (the(found, "no-state").command or "")
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"model_checkpoint_path: ", b"<html>"])
@@ -73,7 +76,7 @@ def test_the_latest_is_gone(tmp_path: Path) -> None:
     assert (found.prefix, codes(found)) == (
         str(tmp_path / "m-1"), ["latest-is-gone", "listed-is-gone"],
     )  # fmt: skip
-    assert f"'{tmp_path}/m-1'" in (the(found, "latest-is-gone").fix or "")
+    assert (the(found, "latest-is-gone").command or "").endswith(f" {tmp_path}/m-1")
 
 
 def test_a_moved_directory(tmp_path: Path) -> None:
@@ -132,3 +135,30 @@ def test_other_directories(tmp_path: Path, names: list[str], code: str, words: s
 def test_a_v1_file_alone(tmp_path: Path) -> None:
     save_v1(tmp_path / "model.ckpt", {"a": [1.0]}, sync=False)
     assert f"pass '{tmp_path}/model.ckpt'" in (the(diagnose(tmp_path), "no-state").fix or "")
+
+
+def test_the_command_writes_the_state_file(tmp_path: Path) -> None:
+    folder = tmp_path / "it's $HOME"
+    folder.mkdir()
+    save(folder / "m-1")
+    command = the(diagnose(folder), "no-state").command or ""
+    python = Path(sys.executable)
+    subprocess.run(command.replace("python", str(python), 1), shell=True, check=True)
+    found = diagnose(folder)
+    assert (found.ok, found.prefix) == (True, str(folder / "m-1"))
+
+
+def test_the_latest_has_lost_its_index(tmp_path: Path) -> None:
+    save(tmp_path / "m-1").with_name("m-1.index").unlink()
+    state(tmp_path, "m-1")
+    finding = the(diagnose(tmp_path), "no-index")
+    assert "the index 'm-1.index' is missing" in finding.what
+    save(tmp_path / "other").with_name("other.data-00000-of-00001").unlink()
+    finding = the(diagnose(tmp_path / "m-1"), "no-index")
+    assert "an index without data, 'other.index'" in (finding.fix or "")
+
+
+def test_a_directory_of_a_near_name(tmp_path: Path) -> None:
+    (tmp_path / "training").mkdir()
+    found = the(diagnose(tmp_path / "trainnig"), "nothing-there")
+    assert found.fix == f"did you mean '{tmp_path}/training'?"

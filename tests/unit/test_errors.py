@@ -124,6 +124,13 @@ def test_from_core_appends_what_the_text_lacks():
     assert (error.path, error.offset, error.key) == ("m.index", 4096, "w")
 
 
+def test_from_core_says_what_to_do_about_a_shard():
+    shard = "/d/m.data-00001-of-00002"
+    assert str(from_core(2, "gone", shard)).endswith("; copy this data shard here too")
+    assert "; copy it here again" in str(from_core(1, "it is too short", shard))
+    assert "copy" not in str(from_core(1, "checksum", shard)) + str(from_core(2, "gone", "/d/m"))
+
+
 def test_from_core_repeats_nothing():
     text = "checksum mismatch of 'w' in 'm.index' at offset 4096"
     assert str(from_core(1, text, "m.index", 4096, b"w", 0)) == text

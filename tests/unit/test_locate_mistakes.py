@@ -249,6 +249,11 @@ def test_a_prefix_whose_index_is_a_git_lfs_pointer(tmp_path: Path):
     fails(tmp_path / "m", CheckpointNotFoundError, "m.index' is a Git-LFS pointer")
 
 
+def test_an_index_that_is_something_else(tmp_path: Path):
+    (tmp_path / "m.index").write_bytes(b"<!DOCTYPE html><title>Not found")
+    fails(tmp_path / "m", DataLossError, "m.index' is an HTML page: the download went wrong")
+
+
 def test_a_pipe_does_not_block(tmp_path: Path):
     os.mkfifo(tmp_path / "m.index")
     fails(tmp_path / "m", CheckpointNotFoundError)

@@ -149,10 +149,10 @@ def test_without_stderr_nothing_fails(monkeypatch: pytest.MonkeyPatch):
         report.update(1, 1, "w")
 
 
-def on_terminal(program: str) -> str:
+def on_terminal(program: str, columns: int = 100) -> str:
     """Run a program whose stderr is a terminal and give what it wrote there."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
     process = subprocess.Popen(
         [sys.executable, "-c", program], stderr=theirs, env=environment, stdin=subprocess.DEVNULL
     )
@@ -178,6 +178,14 @@ PROGRAM = """if True:
         report.update(1 << 20, 5, "w")
     assert {after}
 """
+
+
+def test_a_bar_on_a_narrow_terminal_takes_one_line():
+    pytest.importorskip("rich")
+    program = PROGRAM.format(before="", blocked=False, after="True")
+    written = on_terminal(program, 40)
+    assert "100%" in written
+    assert "MiB" not in written
 
 
 def test_a_rich_bar_on_a_terminal():

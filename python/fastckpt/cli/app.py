@@ -13,6 +13,7 @@ from typing import Any, Never
 import click
 
 from fastckpt.cli import failures
+from fastckpt.cli.narrow_help import HelpContext
 
 __all__ = ["COMMANDS", "app"]
 
@@ -39,12 +40,15 @@ COMMANDS = {
 _EPILOG = (
     "PATH is a prefix such as dir/model.ckpt-1000, any file of a checkpoint, a directory with a "
     "'checkpoint' state file (its latest one), or a SavedModel directory.\n\n"
+    "fastckpt COMMAND --help says more.\n\n"
     "Exit status: 0 all is well, 1 damaged or different, 2 wrong usage or not found."
 )
 
 
 class App(click.Group):
-    """A group whose commands are modules, and whose errors are one line each."""
+    """A group whose commands are modules, and whose errors are short messages."""
+
+    context_class = HelpContext
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Names of all commands, in the order of the help."""
@@ -59,6 +63,7 @@ class App(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"fastckpt.cli.{cmd_name}").command
+        command.context_class = HelpContext
         return command
 
     def resolve_command(

@@ -71,7 +71,11 @@ def _print_finding(finding: Finding) -> None:
         rest = f" and {more} more" if more > 0 else ""
         _field("lost", f"{counted(len(finding.tensors), 'tensor')}: {shown}{rest}", "dim")
     if finding.fix is not None:
-        _field("hint" if finding.severity == "note" else "fix", finding.fix, "green")
+        fix = finding.fix if finding.command is None else f"{finding.fix}:"
+        _field("hint" if finding.severity == "note" else "fix", fix, "green")
+    if finding.command is not None:
+        # On a line of its own, and never broken: it is to be copied.
+        write(f"{'':{_LABEL_CELLS}} {safe(finding.command)}\n")
     write("\n")
 
 
@@ -98,6 +102,7 @@ def _json_row(finding: Finding) -> dict[str, object]:
         "code": finding.code,
         "what": finding.what,
         "fix": finding.fix,
+        "command": finding.command,
         "path": finding.path,
         "tensors": finding.tensors,
     }

@@ -1,4 +1,4 @@
-"""From what went wrong to an exit code and one line, or one JSON object."""
+"""From what went wrong to an exit code and a message, or one JSON object."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from fastckpt.cli.terminal import styled, to_json, write
+from fastckpt.cli.terminal import styled, to_json, wrapped, write
 from fastckpt.cli.text import safe
 from fastckpt.errors import (
     CheckpointChangedError,
@@ -31,6 +31,9 @@ INTERNAL = 70
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
+# Blanks before all lines of a message but its first.
+_HANGING = 2
+
 _DAMAGE = (DataLossError, LimitExceededError, CheckpointChangedError)
 
 
@@ -51,7 +54,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
 
 
 def print_error(error: BaseException, *, as_json: bool) -> None:
-    """Tell an error: an object on standard output for programs, a line on stderr for people."""
+    """Tell an error: an object on standard output for programs, lines on stderr for people."""
     if os.environ.get("FASTCKPT_DEBUG") or exit_code(error) == INTERNAL:
         traceback.print_exception(error)
     if as_json:
@@ -61,8 +64,14 @@ def print_error(error: BaseException, *, as_json: bool) -> None:
         print(error.ctx.get_help(), file=sys.stderr)
         return
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        print(f"usage: {_usage(error.ctx)}", file=sys.stderr)
-    _complain("error", "red", _message(error))
+        usage = wrapped(_usage(error.ctx), len("usage: "), len("usage: "), sys.stderr)
+        print(f"usage: {usage}\nhelp:  {error.ctx.command_path} --help", file=sys.stderr)
+    first, *more = _lines(error)
+    _complain("error", "red", first)
+    for line in more:
+        indent = len(line) - len(line.lstrip()) + _HANGING
+        text = wrapped(safe(line.lstrip()), indent, indent + _HANGING, sys.stderr)
+        print(f"{' ' * indent}{text}", file=sys.stderr)
 
 
 def warn(message: str) -> None:
@@ -71,8 +80,18 @@ def warn(message: str) -> None:
 
 
 def _complain(kind: str, colour: str, message: str) -> None:
-    label = styled(f"fastckpt: {kind}:", "bold", colour, stream=sys.stderr)
-    print(f"{label} {safe(message)}", file=sys.stderr)
+    title = f"fastckpt: {kind}:"
+    text = wrapped(safe(message), len(title) + 1, _HANGING, sys.stderr)
+    print(f"{styled(title, 'bold', colour, stream=sys.stderr)} {text}", file=sys.stderr)
+
+
+def _lines(error: BaseException) -> list[str]:
+    """Give the message in its lines, of which no name from a stranger can make more."""
+    message = _message(error)
+    if not isinstance(error, CheckpointError):
+        return [message]
+    names = [name for name in (error.key, error.path) if name and "\n" in name]
+    return [message] if any(name in message for name in names) else message.split("\n")
 
 
 def _message(error: BaseException) -> str:

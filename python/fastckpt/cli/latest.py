@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import click
 
-from fastckpt.cli.terminal import Column, is_terminal, print_json_rows, print_table, write
+from fastckpt.cli.paragraphs import print_rows
+from fastckpt.cli.terminal import Column, is_terminal, print_json_rows, write
 from fastckpt.cli.text import safe
 from fastckpt.errors import InvalidArgumentError
 from fastckpt.storage import Location, locate, read_state
@@ -47,7 +48,7 @@ def command(directory: str, *, is_long: bool, as_json: bool) -> None:
         rows = (kept._asdict() for kept in _kept(directory, location))
         print_json_rows({"latest": location.prefix}, "kept", rows)
     elif is_long:
-        print_table(_COLUMNS, [_cells(kept) for kept in _kept(directory, location)])
+        print_rows(_COLUMNS, [_cells(x) for x in _kept(directory, location)], " ".join)
     else:
         _print_prefix(location.prefix)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -12,9 +13,10 @@ import click
 import fastckpt
 from fastckpt.checkpoint.listing import list_rows
 from fastckpt.cli import failures
+from fastckpt.cli.paragraphs import print_rows
 from fastckpt.cli.rows import Row, choose, row_json, sort_rows
-from fastckpt.cli.terminal import Column, print_json_rows, print_table, styled, write
-from fastckpt.cli.text import counted, human_size, safe, shape_text, short_path
+from fastckpt.cli.terminal import Column, is_terminal, print_json_rows, styled, width, write
+from fastckpt.cli.text import cells, counted, human_size, safe, shape_text, short_path
 
 _COLUMNS = (
     Column("name"),
@@ -84,9 +86,10 @@ def command(
 
             print_tree(listing.rows())
         elif is_long:
-            print_table(_LONG_COLUMNS, map(_long_cells, listing.rows()))
+            rows = map(_long_cells, listing.rows())
+            print_rows(_LONG_COLUMNS, rows, _long_sentence, folded=True)
         else:
-            print_table(_COLUMNS, _cells(listing.rows()))
+            print_rows(_COLUMNS, _cells(listing.rows()), _sentence, folded=True)
         if not as_json:
             listing.print_totals()
         return listing.damaged(quiet=as_json)
@@ -119,8 +122,10 @@ class _Listing:
         what = [counted(self._num_tensors, "tensor"), human_size(self._nbytes)]
         if self._num_tensors == len(checkpoint):
             what.append(counted(checkpoint.num_shards, "shard"))
-        amount = styled(", ".join(what), "bold")
-        write(f"\n{amount}  {styled(short_path(checkpoint.prefix), 'dim')}\n")
+        amount, path = ", ".join(what), short_path(checkpoint.prefix)
+        is_narrow = is_terminal() and cells(amount + path) + 2 > width()
+        gap = "\n" if is_narrow else "  "
+        write(f"\n{styled(amount, 'bold')}{gap}{styled(path, 'dim')}\n")
 
     def print_json(self) -> None:
         """Write the whole listing as one document."""
@@ -137,12 +142,25 @@ class _Listing:
         print_json_rows(head, "tensors", map(row_json, self._rows))
 
     def damaged(self, *, quiet: bool) -> int:
-        """Tell what is damaged unless `quiet`, and give the exit code."""
+        """Tell what is damaged or missing unless `quiet`, and give the exit code."""
         if not quiet:
+            self._tell_missing()
             for part in self._checkpoint.damage:
                 # An error of one entry names its tensor; that of a block says what is lost.
                 failures.warn(str(part if part.error.key is None else part.error))
         return failures.DAMAGED if self._checkpoint.damage else failures.OK
+
+    def _tell_missing(self) -> None:
+        """Warn where the data is not there: a listing needs the index alone."""
+        checkpoint = self._checkpoint
+        files = checkpoint.files if checkpoint.format == "v2" else []
+        gone = [os.path.basename(path) for path in files if not os.path.exists(path)]
+        if gone:
+            more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+            failures.warn(
+                f"{gone[0]!r}{more} of {short_path(checkpoint.prefix)!r} not found: tensors in it "
+                "can be listed, not read; fastckpt doctor says more"
+            )
 
 
 def _cells(rows: Iterable[Row]) -> Iterator[tuple[str, ...]]:
@@ -165,6 +183,26 @@ def _long_cells(row: Row) -> tuple[str, ...]:
     if row.offset is None:
         return *start, str(row.nbytes), shard, "-", "-"
     return *start, str(row.nbytes), shard, str(row.offset), f"{row.crc32c:08x}"
+
+
+def _sentence(texts: Sequence[str]) -> str:
+    dtype, shape, size, shard = texts
+    return _unbroken(dtype, shape, size, _place(shard))
+
+
+def _long_sentence(texts: Sequence[str]) -> str:
+    dtype, shape, size, shard, offset, crc = texts
+    place = [] if offset == "-" else [f"offset {offset}", f"crc32c {crc}"]
+    return _unbroken(dtype, shape, f"{size} bytes", _place(shard), *place)
+
+
+def _place(shard: str) -> str:
+    return "in slices" if shard == "slices" else f"shard {shard}"
+
+
+def _unbroken(*words: str) -> str:
+    """Join words between which a line may be broken, and within which it may not."""
+    return " ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)
 
 
 def _damage_json(part: fastckpt.Damage) -> dict[str, Any]:

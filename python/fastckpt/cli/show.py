@@ -18,6 +18,7 @@ from fastckpt.cli.values import json_values, statistics, values_text
 from fastckpt.names import data_file
 
 _LABEL_CELLS = 8
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @click.command()
@@ -130,15 +131,16 @@ class _Shown:
         tensor = self._tensor
         elements = f", {counted(tensor.size, 'element')}" if tensor.shape else ", scalar"
         yield "dtype", styled(tensor.tf_dtype, "cyan")
-        yield "shape", shape_text(tensor.shape) + elements
+        yield "shape", _wrapped(shape_text(tensor.shape) + elements)
         if tensor.shard is None:
             yield "stored", "in slices (partitioned)"
             return
         file = os.path.basename(self._file() or "")
         if tensor.offset is None:
-            yield "stored", f"{human_size(tensor.nbytes)} in a record of {safe(file)}"
+            yield "stored", _wrapped(f"{human_size(tensor.nbytes)} in a record of {safe(file)}")
             return
-        yield "stored", f"{human_size(tensor.nbytes)} at offset {tensor.offset} of {safe(file)}"
+        where = f"{human_size(tensor.nbytes)} at offset {tensor.offset} of {safe(file)}"
+        yield "stored", _wrapped(where)
         matches = f", {styled('matches', 'green')}" if has_values else ""
         yield "crc32c", f"{tensor.crc32c:08x}{matches}"
 
@@ -180,4 +182,5 @@ def _print_stats(found: dict[str, Any] | None) -> None:
         for key, value in found.items()
         if value is not None
     ]
-    _field("stats", ", ".join(words))
+    text = ", ".join(word.replace(" ", _NO_BREAK) for word in words)
+    _field("stats", _wrapped(text).replace(_NO_BREAK, " "))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -13,18 +14,21 @@ from typing import Any, NamedTuple, TextIO
 from fastckpt.cli.text import cells
 
 __all__ = [
-    "Column", "is_terminal", "print_json_rows", "print_table", "speaks_unicode", "styled",
-    "to_json", "width", "wrapped", "write",
+    "MAX_TABLE_ROWS", "Column", "is_terminal", "print_json_rows", "print_table", "speaks_unicode",
+    "styled", "to_json", "width", "wrapped", "write",
 ]  # fmt: skip
 
 # A rich table costs 0.2 ms a row; a line of plain columns a hundredth of that.
-_MAX_TABLE_ROWS = 1000
+MAX_TABLE_ROWS = 1000
 
 # Rows that are aligned together; later ones keep at least the widths of those before.
 _CHUNK_ROWS = 1000
 
 # One long name does not push the columns of all others off the screen.
 _MAX_NAME_CELLS = 72
+
+# What a folded name has at least in a drawn table.
+_FOLDED_NAME_CELLS = 16
 
 _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
@@ -52,8 +56,13 @@ def is_terminal(stream: TextIO | None = None) -> bool:
     return (sys.stdout if stream is None else stream).isatty()
 
 
-def width() -> int:
-    """Columns of the terminal."""
+def width(stream: TextIO | None = None) -> int:
+    """Columns of the terminal that a stream, standard output by default, writes to."""
+    if stream is not None and not os.environ.get("COLUMNS"):
+        # A terminal that does not know its size says 0.
+        with contextlib.suppress(OSError, ValueError):
+            if columns := os.get_terminal_size(stream.fileno()).columns:
+                return columns
     return shutil.get_terminal_size().columns
 
 
@@ -64,19 +73,20 @@ def styled(text: str, *styles: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{';'.join(_SGR[style] for style in styles)}m{text}\x1b[0m"
 
 
-def wrapped(text: str, indent: int = 0, hanging: int = 0) -> str:
+def wrapped(text: str, indent: int = 0, hanging: int = 0, stream: TextIO | None = None) -> str:
     """Break text between words where it would run over the edge of a terminal.
 
     `indent` cells are in front of the text already, and `hanging` in front of its further lines.
+    The terminal is that of `stream`, by default of standard output.
     """
-    if not is_terminal():
+    if not is_terminal(stream):
         return text
     import textwrap
 
     first, further = " " * indent, " " * hanging
     lines = textwrap.wrap(
         text,
-        max(width(), 40),
+        max(width(stream), 40),
         initial_indent=first,
         subsequent_indent=further,
         break_long_words=False,
@@ -102,8 +112,8 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
     """
     if is_terminal():
         rows = iter(rows)
-        short = list(itertools.islice(rows, _MAX_TABLE_ROWS + 1))
-        if len(short) <= _MAX_TABLE_ROWS:
+        short = list(itertools.islice(rows, MAX_TABLE_ROWS + 1))
+        if len(short) <= MAX_TABLE_ROWS:
             _print_rich(columns, short)
             return
         rows = itertools.chain(short, rows)
@@ -175,7 +185,7 @@ def _print_rich(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
             justify="right" if column.right else "left",
             overflow="fold",
             no_wrap=i > 0 and not column.folds,
-            min_width=16 if i == 0 else None,
+            min_width=_FOLDED_NAME_CELLS if i == 0 else None,
         )
     for row in rows:
         # As Text, brackets in a name are no markup.

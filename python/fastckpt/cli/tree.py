@@ -16,6 +16,9 @@ _MAX_LABEL_CELLS = 72
 
 _SIZE_CELLS = 10
 
+# Room for a description, without which columns are given up.
+_MIN_WHAT_CELLS = 24
+
 
 class Scope:
     """A part of names between slashes: the tensor of that very name, and what lies below."""
@@ -72,12 +75,31 @@ def print_tree(rows: Iterable[Row]) -> None:
     dtype_cells = max((len(x.row.dtype) for x in lines if x.row), default=0)
     what = [_description(x, dtype_cells) for x in lines]
     what_cells = max(map(len, what), default=0)
+    if is_terminal():
+        room = width() - label_cells - _SIZE_CELLS - 4
+        if room < min(what_cells, _MIN_WHAT_CELLS):
+            _print_narrow(lines)
+            return
+        # One tensor of many dimensions pushes its own size to the right, not all others.
+        what_cells = min(what_cells, room)
     for line, text in zip(lines, what, strict=True):
         label = styled(line.guides, "dim") if line.guides else ""
         label += line.label if line.row else styled(line.label, "bold")
         gap = " " * (label_cells - cells(line.guides + line.label))
         size = f"{_size(line):>{_SIZE_CELLS}}"
         write(f"{label}{gap}  {styled(pad(text, what_cells), _style(line))}  {size}\n")
+
+
+def _print_narrow(lines: Iterable[_Line]) -> None:
+    """Write lines whose columns are not aligned; long ones go on below their label."""
+    for line in lines:
+        guides = styled(line.guides, "dim") if line.guides else ""
+        label = line.label if line.row else styled(line.label, "bold")
+        text = f"{_description(line, 0)}  {_size(line)}"
+        gap = "  "
+        if cells(line.guides + line.label) + 2 + len(text) > width():
+            gap = f"\n{styled(line.inner_guides, 'dim') if line.inner_guides else ''}  "
+        write(f"{guides}{label}{gap}{styled(text, _style(line))}\n")
 
 
 def _lines(root: Scope) -> Iterator[_Line]:

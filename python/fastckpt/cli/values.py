@@ -20,6 +20,9 @@ Array = NDArray[Any]
 _MAX_ELEMENTS = 60
 _MAX_STRING = 60
 
+# First and last elements along each axis, by the number of axes: about _MAX_ELEMENTS in all.
+_EDGE_ITEMS = {0: 3, 1: 3, 2: 3, 3: 2}
+
 # Elements that are widened to float64 at a time.
 _CHUNK = 1 << 20
 
@@ -35,6 +38,7 @@ def values_text(array: Array, *, full: bool, columns: int) -> str:
         _readable(array),
         max_line_width=max(columns, 20),
         threshold=sys.maxsize if full else _MAX_ELEMENTS,
+        edgeitems=_EDGE_ITEMS.get(array.ndim, 1),
         formatter={"object": element} if array.dtype == object else None,
         separator=" ",
     )

@@ -63,13 +63,16 @@ _TFLITE = Content(
 _TORCH = Content("a PyTorch file", "load it with torch.load(path, weights_only=True)")
 _NPZ = Content(
     "a NumPy .npz archive",
-    "load it with numpy.load(path), store it with fastckpt.save(prefix, arrays)",
+    "load it with numpy.load(path), or make it a checkpoint: fastckpt convert",
 )
 _HDF5 = Content(
     "an HDF5 file (such as Keras' .h5 weights)",
     "open it with h5py, or load it with Keras' load_weights",
 )
-_SAFETENSORS = Content("a safetensors file", "load it with safetensors.numpy.load_file(path)")
+_SAFETENSORS = Content(
+    "a safetensors file",
+    "load it with safetensors.numpy.load_file(path), or make it a checkpoint: fastckpt convert",
+)
 _ARCHIVE = "unpack it and pass the prefix of the checkpoint inside"
 
 _MAGIC: tuple[tuple[bytes, Content], ...] = (
@@ -97,6 +100,11 @@ _TEXT: tuple[tuple[re.Pattern[bytes], Content], ...] = (
     (
         re.compile(rb"saved_model_schema_version\s*:|meta_graphs\s*(:\s*)?[{<]"),
         _SAVED_MODEL._replace(what="the graph of a SavedModel in text form"),
+    ),
+    (
+        # What object stores say in place of a file.
+        re.compile(rb"<(\?xml[^>]*>\s*<)?Error>"),
+        Content("an error message of an object store", "the download went wrong: fetch it again"),
     ),
     (
         re.compile(rb"<(!doctype\s+html|html)", re.IGNORECASE),

@@ -20,7 +20,7 @@ from fastckpt.errors import (
 from fastckpt.names import index_file, near_names, strip_suffix
 from fastckpt.storage import content, local
 
-__all__ = ["latest_is_gone", "lfs_pointer", "no_checkpoint", "renamed_index"]
+__all__ = ["latest_is_gone", "lfs_pointer", "no_checkpoint", "other_index", "renamed_index"]
 
 # How many names a message lists, and how many entries of a directory are looked into.
 _MAX_NAMED = 3
@@ -59,6 +59,11 @@ def lfs_pointer(path: str) -> CheckpointNotFoundError:
         "run 'git lfs pull' in its repository, for the data shards too",
         path=path,
     )
+
+
+def other_index(path: str, found: content.Content) -> DataLossError:
+    """Explain a file with the name of an index that is something else altogether."""
+    return DataLossError(f"index {path!r} is {found.what}: {found.advice}", path=path)
 
 
 def renamed_index(path: str) -> InvalidArgumentError:

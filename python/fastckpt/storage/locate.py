@@ -121,6 +121,10 @@ def _prefix(prefix: str, origin: Origin) -> Location | None:
     if head:
         if content.is_lfs_pointer(head):
             raise explain.lfs_pointer(index)
+        # An index, damaged or not, begins with a zero or like nothing known.
+        other = content.recognise(head) if head[:1] != b"\0" else None
+        if other is not None and not local.is_table(index):
+            raise explain.other_index(index, other)
         return Location(prefix, "v2", origin)
     size = local.file_size(index)
     if size is None:

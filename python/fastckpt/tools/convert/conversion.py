@@ -28,6 +28,11 @@ FORMATS: tuple[Format, ...] = ("checkpoint", "safetensors", "npz")
 
 Path = str | os.PathLike[str]
 
+# Endings by which nobody means the prefix of a checkpoint.
+_OTHER_ENDINGS = frozenset(
+    {".gguf", ".h5", ".hdf5", ".keras", ".npy", ".onnx", ".pb", ".pt", ".pth", ".tflite"}
+)
+
 # How many tensors a message lists.
 _MAX_LISTED = 10
 
@@ -86,7 +91,8 @@ def convert(
         The file, or the prefix of the checkpoint. What is there is replaced at one stroke once the
         result is complete; it may be the source.
     to : {"checkpoint", "safetensors", "npz"}, optional
-        The target's format; None goes by the ending of `destination`.
+        The target's format; None goes by the ending of `destination`, and refuses those that
+        files of other programs have, such as ``.pt`` and ``.h5``.
     patterns : str or sequence of str, optional
         The tensors to convert, as in :func:`fastckpt.tools.surgery.keep`; None means all.
     skip_unsupported : bool
@@ -132,7 +138,7 @@ def convert(
     """
     target = os.fspath(destination)
     kind = format_of(target) if to is None else to
-    _check_options(kind, target, as_bytes=as_bytes, metadata=metadata)
+    _check_options(kind, target, is_chosen=to is not None, as_bytes=as_bytes, metadata=metadata)
     chosen = [patterns] if isinstance(patterns, str) else patterns
     opened, checkpoint = _open(local.as_path(source), chosen, num_threads)
     try:
@@ -178,13 +184,26 @@ def format_of(path: str) -> Format:
 
 
 def _check_options(
-    kind: str, target: str, *, as_bytes: bool, metadata: Mapping[str, str] | None
+    kind: str,
+    target: str,
+    *,
+    is_chosen: bool,
+    as_bytes: bool,
+    metadata: Mapping[str, str] | None,
 ) -> None:
     if kind not in FORMATS:
         choices = ", ".join(map(repr, FORMATS))
         raise InvalidArgumentError(f"to must be one of {choices}, not {kind!r}")
     if kind == "checkpoint":
         check_prefix(target)
+        ending = os.path.splitext(target)[1].lower()
+        if ending in _OTHER_ENDINGS and not is_chosen:
+            raise InvalidArgumentError(
+                f"{target!r} ends like a file of another program, and would become a checkpoint; "
+                f"there is no conversion to {ending}: let it end in .safetensors or .npz, or say "
+                "to='checkpoint' (--to checkpoint)",
+                path=target,
+            )
     if as_bytes and kind != "npz":
         raise InvalidArgumentError("as_bytes is about npz files alone")
     if metadata and kind != "safetensors":

@@ -10,7 +10,16 @@ from fastckpt.errors import CheckpointError
 from fastckpt.names import strip_suffix
 from fastckpt.storage import content, local
 from fastckpt.storage.state import STATE_FILE, CheckpointState, parse_state, read_state
-from fastckpt.tools.doctor.findings import Finding, listed, note, problem, warning
+from fastckpt.tools.doctor.findings import (
+    Finding,
+    listed,
+    no_permission,
+    note,
+    problem,
+    quoted,
+    warning,
+)
+from fastckpt.tools.doctor.places import data_of, index_missing
 
 __all__ = ["Directory", "look_into"]
 
@@ -41,9 +50,7 @@ class Directory(NamedTuple):
 def look_into(directory: str, latest_filename: str = STATE_FILE) -> Directory:
     """Find the checkpoints of a directory, and what is wrong with its state file."""
     if not os.access(directory, os.R_OK | os.X_OK):
-        fix = f"let its owner run: chmod a+rx {directory}"
-        what = f"no permission to list the directory {directory!r}"
-        return Directory(None, [], [problem("permission", what, fix, directory)])
+        return Directory(None, [], [no_permission(directory)])
     prefixes = _newest_first(local.prefixes_in(directory))
     state_file = os.path.join(directory, latest_filename)
     if local.file_size(state_file) is None:
@@ -52,7 +59,7 @@ def look_into(directory: str, latest_filename: str = STATE_FILE) -> Directory:
         state = read_state(directory, latest_filename)
         stored = parse_state(local.read_head(state_file, _MAX_STATE_BYTES).decode("utf-8-sig"))
     except CheckpointError as error:
-        finding = problem("state", str(error), _write_state(directory, prefixes), state_file)
+        finding = problem("state", str(error), *_write_state(directory, prefixes, state_file))
         return Directory(prefixes[0] if prefixes else None, prefixes[1:], [finding])
     if state is None:  # deleted since
         return _without_state(directory, prefixes)
@@ -69,10 +76,13 @@ def _with_state(
     latest = state.model_checkpoint_path
     findings = []
     is_there = local.checkpoint_exists(latest)
-    if not is_there:
+    data = [] if is_there else data_of(latest)
+    if data:
+        findings.append(index_missing(latest, data))
+    elif not is_there:
         what = f"the state file names {latest!r} as the latest checkpoint, which is not there"
         findings.append(
-            problem("latest-is-gone", what, _write_state(directory, prefixes), state_file)
+            problem("latest-is-gone", what, *_write_state(directory, prefixes, state_file))
         )
     elif latest != os.path.join(directory, stored.model_checkpoint_path):
         what = (
@@ -80,18 +90,19 @@ def _with_state(
             "checkpoint lies beside the state file, as when a directory was moved: fastckpt finds "
             "it, TensorFlow does not"
         )
-        findings.append(warning("moved", what, _write_state(directory, [latest]), state_file))
+        fix, path, _, command = _write_state(directory, [latest], state_file)
+        findings.append(warning("moved", what, fix, path, command))
     gone = [x for x in state.all_model_checkpoint_paths if not local.checkpoint_exists(x)]
     gone = [x for x in gone if x != latest]
     if gone:
-        what = f"the state file lists {listed(gone)}, which are not there"
+        what = f"the state file lists {listed(gone)}, which {_are(gone)} not there"
         fix = "nothing depends on them; fastckpt prune takes them off the list"
         findings.append(warning("listed-is-gone", what, fix, state_file))
     known = {latest, *state.all_model_checkpoint_paths}
     unlisted = [x for x in prefixes if x not in known]
     if unlisted:
         what = f"the state file does not list {listed(map(os.path.basename, unlisted))}"
-        fix = "they can be opened by their prefixes, and no Saver deletes them"
+        fix = "what is not listed can be opened by its prefix, and no Saver deletes it"
         findings.append(note("unlisted", what, fix, directory))
     prefix = latest if is_there else next(iter(prefixes), None)
     return Directory(prefix, [x for x in prefixes if x != prefix], findings)
@@ -102,8 +113,10 @@ def _without_state(directory: str, prefixes: list[str]) -> Directory:
         return _saved_model(directory)
     if prefixes:
         what = f"there is no state file in {directory!r}: nothing says which checkpoint is meant"
-        fix = f"pass a prefix, such as {prefixes[0]!r}; or {_write_state(directory, prefixes)}"
-        return Directory(prefixes[0], prefixes[1:], [problem("no-state", what, fix, directory)])
+        fix, path, _, command = _write_state(directory, prefixes, directory)
+        fix = f"pass a prefix, such as {prefixes[0]!r}; or {fix}"
+        finding = problem("no-state", what, fix, path, command=command)
+        return Directory(prefixes[0], prefixes[1:], [finding])
     names = sorted(local.entries(directory))
     return Directory(None, [], [_no_checkpoint(directory, names)])
 
@@ -166,14 +179,20 @@ def _inner(directory: str, names: list[str]) -> list[str]:
     return found
 
 
-def _write_state(directory: str, prefixes: list[str]) -> str:
-    """Say how the state file is written anew."""
+def _write_state(
+    directory: str, prefixes: list[str], path: str
+) -> tuple[str, str, tuple[str, ...], str | None]:
+    """Say how the state file is written anew: what follows `what` in a finding."""
     if not prefixes:
-        return "copy the checkpoint here, or pass another directory"
-    return (
-        f'write the state file anew: python -c "import fastckpt; '
-        f'fastckpt.update_checkpoint_state({directory!r}, {prefixes[0]!r})"'
-    )
+        return "copy the checkpoint here, or pass another directory", path, (), None
+    # The paths are arguments of the program, not part of it: no character in them needs escapes.
+    program = "import sys, fastckpt; fastckpt.update_checkpoint_state(*sys.argv[1:])"
+    words = [quoted(os.path.join(".", x) if x[:1] == "-" else x) for x in (directory, prefixes[0])]
+    return "write the state file anew", path, (), f"python -c '{program}' {' '.join(words)}"
+
+
+def _are(items: list[str]) -> str:
+    return "is" if len(items) == 1 else "are"
 
 
 def _newest_first(prefixes: list[str]) -> list[str]:

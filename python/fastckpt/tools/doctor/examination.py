@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from fastckpt.checkpoint.listing import list_rows
 from fastckpt.checkpoint.opening import open_checkpoint
@@ -14,7 +15,7 @@ from fastckpt.errors import CheckpointError, CheckpointIOError, CheckpointNotFou
 from fastckpt.names import index_file, meta_file
 from fastckpt.progress import ProgressLike
 from fastckpt.storage import content, local
-from fastckpt.tools.doctor.findings import Finding, listed, note, problem, warning
+from fastckpt.tools.doctor.findings import Finding, listed, no_permission, note, problem, warning
 from fastckpt.tools.doctor.left_overs import unmentioned_data
 from fastckpt.tools.object_graph import OBJECT_GRAPH
 
@@ -110,7 +111,7 @@ class Examination:
         fix = found.fix or ""
         if left:
             fix += f"; the other {left} tensors can be read"
-        self.findings.append(problem(found.code, found.what, fix, found.path or "", lost))
+        self.findings.append(replace(found, fix=fix, tensors=lost))
 
     def _look_around(self, checkpoint: Checkpoint) -> None:
         extra = unmentioned_data(self.prefix, checkpoint.files)
@@ -182,7 +183,7 @@ def _index_trouble(prefix: str) -> Finding | None:
     if local.file_size(index) is None:
         return None  # V1
     if not os.access(index, os.R_OK):
-        return _no_permission(index)
+        return no_permission(index)
     head = local.read_head(index)
     if not head:
         return problem(
@@ -235,27 +236,54 @@ def _shard_trouble(path: str, ends: dict[str, int]) -> Finding | None:
     size = local.file_size(path)
     name = os.path.basename(path)
     if size is None:
-        what = f"the data shard {name!r} is missing"
-        return problem("missing-shard", what, _ELSEWHERE, path, ends)
+        what, fix = _absence(path)
+        return problem("missing-shard", f"the data shard {name!r} {what}", fix, path, ends)
     if not os.access(path, os.R_OK):
-        return _no_permission(path, ends)
+        return no_permission(path, ends)
     head = local.read_head(path, 200)
     if content.is_lfs_pointer(head):
         return problem("lfs", f"the data shard {name!r} is a Git-LFS pointer", _PULL, path, ends)
     lost = [tensor for tensor, end in ends.items() if end > size]
     if not lost:
         return None
+    found = _not_data(path, ends)
+    if found is not None:
+        return found
     needed = max(ends.values())
     what = f"the data shard {name!r} is cut short: it has {size} of {needed} bytes"
     return problem("short-shard", what, _ELSEWHERE, path, lost)
 
 
+def _not_data(path: str, tensors: Iterable[str]) -> Finding | None:
+    """Say what else a data shard is whose bytes are not the tensors'; None where none can tell."""
+    found = content.recognise(local.read_head(path))
+    if found is None:
+        return None
+    what = f"the data shard {os.path.basename(path)!r} is {found.what}"
+    return problem("other-format", what, found.advice, path, tensors)
+
+
+def _absence(path: str) -> tuple[str, str]:
+    """Say how it comes that there is no such file, and what to do."""
+    if os.path.islink(path):
+        return f"is a link to {os.readlink(path)!r}, which is not there", _ELSEWHERE
+    if local.is_directory(path):
+        return "is a directory", _ELSEWHERE
+    name = os.path.basename(path)
+    near = sorted(x for x in local.entries(os.path.dirname(path)) if x.startswith(name))
+    if near:
+        return "is missing", f"rename {near[0]!r} to {name!r}, if it is that file"
+    return "is missing", _ELSEWHERE
+
+
 def _only_the_index(prefix: str, gone: list[str]) -> Finding:
     others = _other_data(prefix)
     what = f"only the index is here; {listed(map(os.path.basename, gone))} are missing"
-    if len(gone) == 1:
-        what = f"only the index is here; {os.path.basename(gone[0])!r} is missing"
     fix = "copy the data shards here too"
+    if len(gone) == 1:
+        how, advice = _absence(gone[0])
+        what = f"only the index is here; {os.path.basename(gone[0])!r} {how}"
+        fix = fix if advice == _ELSEWHERE else advice
     if others:
         fix += f", or rename index and data alike: there are data shards of {listed(others)}"
     return problem("missing-shards", what, fix, prefix)
@@ -269,13 +297,8 @@ def _other_data(prefix: str) -> list[str]:
     return sorted(base for base in bases if f"{base}.index" not in names)
 
 
-def _no_permission(path: str, tensors: Iterable[str] = ()) -> Finding:
-    what = f"no permission to read {path!r}"
-    return problem("permission", what, f"let its owner run: chmod a+r {path}", path, tensors)
-
-
 def _mixed(path: str, names: list[str]) -> Finding:
-    return problem(
+    return _not_data(path, names) or problem(
         "other-save",
         f"no checksum of the data shard {os.path.basename(path)!r} matches: index and data are of "
         "different saves, or the whole file is damaged",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import islice
 from typing import NamedTuple
 
 from fastckpt.names import index_file, near_names, strip_suffix
 from fastckpt.storage import content, local
-from fastckpt.tools.doctor.findings import Finding, listed, note, problem
+from fastckpt.tools.doctor.findings import Finding, listed, no_permission, note, problem, quoted
 
-__all__ = ["Place", "find_place"]
+__all__ = ["Place", "data_of", "find_place", "index_missing"]
+
+# Entries of a directory among which directories of a near name are looked for.
+_MAX_LOOKED_AT = 1000
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -58,8 +62,7 @@ def _file(path: str) -> Place:
     prefix, kind = strip_suffix(path)
     name = os.path.basename(index_file(prefix))
     if not os.access(path, os.R_OK):
-        fix = f"let its owner run: chmod a+r {path}"
-        return _nothing(problem("permission", f"no permission to read {path!r}", fix, path))
+        return _nothing(no_permission(path))
     head = local.read_head(path)
     if not head:
         what = f"{path!r} is empty: the save was interrupted, or the disk was full"
@@ -123,7 +126,9 @@ def _other_format(path: str, head: bytes, is_meta: bool) -> Finding:  # noqa: FB
         return problem("no-index", what, fix, path)
     fix = found.advice
     if found.what in ("a safetensors file", "a NumPy .npz archive"):
-        fix = f"convert it: fastckpt convert {os.path.basename(path)} NEW-PREFIX"
+        command = f"fastckpt convert {quoted(path)} NEW-PREFIX"
+        what = f"{path!r} is {found.what}, no checkpoint"
+        return problem("other-format", what, "convert it", path, command=command)
     return problem("other-format", f"{path!r} is {found.what}, no checkpoint", fix, path)
 
 
@@ -135,20 +140,44 @@ def _missing(path: str) -> Finding:
         what = f"there is no directory {directory!r}"
         fix = "pass os.path.expanduser(path): '~' is the shell's" if path[:1] == "~" else None
         return problem("nothing-there", what, fix or _below(directory), path)
-    names = list(local.entries(directory))
-    data = sorted(name for name in names if name.startswith(f"{base}.data-"))
-    name = os.path.basename(index_file(prefix))
+    data = data_of(prefix)
     if data:
-        what = f"the index {name!r} is missing; {listed(data)} are bytes without names"
-        fix = "copy it here too; it cannot be rebuilt from the shards"
-        return problem("no-index", what, fix, prefix)
+        return index_missing(prefix, data)
     others = [os.path.basename(x) for x in local.prefixes_in(directory)]
     near = sorted(x for x in others if x.startswith(base))[-3:] or near_names(base, others)
+    if not near:
+        near = near_names(base, _directories(directory))
     what = f"there is no checkpoint {prefix!r}"
     if near:
+        near = [os.path.join(directory, x) for x in near]
         return problem("nothing-there", what, f"did you mean {listed(near)}?", path)
     fix = f"there are {listed(others)}" if others else "there is none in that directory"
     return problem("nothing-there", what, fix, path)
+
+
+def data_of(prefix: str) -> list[str]:
+    """Names of the data shards of a prefix."""
+    directory, base = os.path.split(prefix)
+    return sorted(x for x in local.entries(directory) if strip_suffix(x) == (base, "data"))
+
+
+def index_missing(prefix: str, data: list[str]) -> Finding:
+    """Say that there are data shards whose index is not there."""
+    directory = os.path.dirname(prefix)
+    name = os.path.basename(index_file(prefix))
+    shards = "are bytes" if len(data) > 1 else "is bytes"
+    what = f"the index {name!r} is missing; {listed(data)} {shards} without names"
+    fix = "copy it here too; it cannot be rebuilt from the shards"
+    lonely = [x for x in local.prefixes_in(directory) if not data_of(x)]
+    if lonely:
+        indexes = listed(os.path.basename(index_file(x)) for x in lonely)
+        fix += f"; or rename index and data alike: there is an index without data, {indexes}"
+    return problem("no-index", what, fix, prefix)
+
+
+def _directories(directory: str) -> list[str]:
+    names = islice(local.entries(directory), _MAX_LOOKED_AT)
+    return [x for x in names if local.is_directory(os.path.join(directory, x))]
 
 
 def _below(directory: str) -> str:
