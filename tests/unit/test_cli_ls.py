@@ -328,3 +328,11 @@ def test_missing_data_is_told(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert f"warning: '{gone}' of '{prefix}' not found" in result.stderr
     assert invoke("ls", "--json", prefix).stderr == ""
+
+
+def test_a_short_name_takes_no_more_room_than_it_needs(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "m", {"step": np.array(7)})
+    _, output = on_terminal("ls", tmp_path / "m", columns=40)
+    lines = [line.split() for line in plain(output).splitlines()]
+    assert lines[0] == ["name", "dtype", "shape", "size", "shard"]
+    assert lines[2] == ["step", "int64", "[]", "8", "B", "0"]

@@ -169,7 +169,7 @@ def _template(columns: Sequence[Column], widths: Sequence[int]) -> str:
     return "  ".join(parts) + "\n"
 
 
-def _print_rich(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+def _print_rich(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -177,6 +177,7 @@ def _print_rich(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
 
     lines = box.SIMPLE_HEAD if speaks_unicode() else box.ASCII
     table = Table(box=lines, pad_edge=False, show_edge=False)
+    longest_name = max((cells(row[0]) for row in rows), default=0)
     for i, column in enumerate(columns):
         # Names are folded, never cut: half a name is of no use.
         table.add_column(
@@ -185,7 +186,7 @@ def _print_rich(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
             justify="right" if column.right else "left",
             overflow="fold",
             no_wrap=i > 0 and not column.folds,
-            min_width=_FOLDED_NAME_CELLS if i == 0 else None,
+            min_width=min(longest_name, _FOLDED_NAME_CELLS) if i == 0 else None,
         )
     for row in rows:
         # As Text, brackets in a name are no markup.
