@@ -85,7 +85,7 @@ def test_terminals(sharded: Path, columns: int) -> None:
     shard.write_bytes(shard.read_bytes()[:3])
     code, output = on_terminal("doctor", sharded, columns=columns)
     assert code == 1
-    assert "\x1b[1;31mproblem " in output
+    assert "\x1b[1;38;5;196mproblem " in output
     lines = plain(output).splitlines()
     # Paths are not broken; all else is.
     assert all(len(line) <= columns or line.count(" ") <= 12 for line in lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fastckpt.cli import terminal
 from fastckpt.cli.text import (
     cells,
     counted,
@@ -93,3 +94,22 @@ def test_cells_and_pad() -> None:
     assert [cells(x) for x in ("abc", "日本", "e\u0301", "")] == [3, 4, 1, 0]
     assert pad("日", 4) == "日  "
     assert pad("long", 2) == "long"
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"TERM": "xterm-256color"}, "38;5;166"),
+        ({"TERM": "xterm", "COLORTERM": "truecolor"}, "38;5;166"),
+        ({"TERM": "linux"}, "33"),
+    ],
+)
+def test_colours_do_not_depend_on_a_theme_where_there_are_more_than_its_own(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
+) -> None:
+    for name in ("NO_COLOR", "TERM", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(terminal, "is_terminal", lambda _: True)
+    assert terminal.styled("x", "bold", "yellow") == f"\x1b[1;{expected}mx\x1b[0m"
