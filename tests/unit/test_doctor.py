@@ -231,6 +231,10 @@ def test_damaged_tensors(tmp_path: Path) -> None:
     finding = the(diagnose(tmp_path / "m"), "damaged-tensors")
     assert finding.tensors == ("b",)
     assert "the other 3 tensors can be read" in (finding.fix or "")
+    for offset in (0, 80):
+        flip_byte(tmp_path / "m.data-00000-of-00001", offset)
+    finding = the(diagnose(tmp_path / "m"), "damaged-tensors")
+    assert "; the other tensor can be read" in (finding.fix or ""), finding
 
 
 def test_files_of_two_saves(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class Examination:
                 problem(
                     "damaged-index",
                     str(part if part.error.key is None else part.error),
-                    f"{_ELSEWHERE}; the other {len(checkpoint)} tensors can be read with "
+                    f"{_ELSEWHERE}; {_others(len(checkpoint))} can be read with "
                     "fastckpt.open(path, on_damage='skip')",
                     index_file(self.prefix),
                     [] if part.error.key is None else [part.error.key],
@@ -110,7 +110,7 @@ class Examination:
         left = self.tensors - len(self._lost)
         fix = found.fix or ""
         if left:
-            fix += f"; the other {left} tensors can be read"
+            fix += f"; {_others(left)} can be read"
         self.findings.append(replace(found, fix=fix, tensors=lost))
 
     def _look_around(self, checkpoint: Checkpoint) -> None:
@@ -310,5 +310,9 @@ def _mixed(path: str, names: list[str]) -> Finding:
 
 def _damaged(path: str, names: list[str], reason: str, tensors: int) -> Finding:
     left = tensors - len(names)
-    rest = f"; the other {left} tensors can be read" if left else ""
+    rest = f"; {_others(left)} can be read" if left else ""
     return problem("damaged-tensors", reason, f"{_ELSEWHERE}{rest}", path, names)
+
+
+def _others(count: int) -> str:
+    return "the other tensor" if count == 1 else f"the other {count} tensors"
