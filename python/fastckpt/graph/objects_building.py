@@ -43,6 +43,8 @@ class Draft:
         Of each object: local name and number of each child.
     attributes : list of dict of str to array-like
         What is stored of the object itself.
+    full_names : dict of int to str
+        Names of variables for TensorFlow's Saver, where an ObjectState gives them.
     ways : list of (int, str)
         Parent of each object on the shortest way, and the name there; of the root ``(-1, "")``.
     """
@@ -50,6 +52,7 @@ class Draft:
     def __init__(self) -> None:
         self.children: list[list[tuple[str, int]]] = []
         self.attributes: list[dict[str, Any]] = []
+        self.full_names: dict[int, str] = {}
         self.ways: list[tuple[int, str]] = []
         self._by_name: dict[int, dict[str, int]] = {}
 
@@ -129,7 +132,7 @@ class _Builder:
     def build(self, objects: Mapping[str, Any], save_counter: int | None) -> Draft:
         root = self._draft.add(-1, "")
         if isinstance(objects, ObjectState):
-            self._draft.attributes[root] = _attributes(objects)
+            self._keep(root, objects)
             self._numbers["is", id(objects)] = root
         self._reach(root, objects, self._root_steps(objects, save_counter))
         while self._waiting:
@@ -163,11 +166,18 @@ class _Builder:
     def _settle(self, number: int, value: Any) -> None:
         """Store a value with its object, or have it looked into later."""
         if isinstance(value, ObjectState):
-            self._draft.attributes[number] = _attributes(value)
+            self._keep(number, value)
         if isinstance(value, Mapping | list | tuple):
             self._waiting.append((number, value))
         else:
             self._draft.attributes[number] = {VALUE: value}
+
+    def _keep(self, number: int, state: ObjectState) -> None:
+        """Store what an ObjectState says of the object itself."""
+        self._draft.attributes[number] = _attributes(state)
+        if state.full_name is not None:
+            check_text(state.full_name, "the full name of an object")
+            self._draft.full_names[number] = state.full_name
 
     def _steps_of(self, number: int, value: Any) -> list[_Step]:
         steps = self._steps.get(id(value))

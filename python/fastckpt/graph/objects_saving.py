@@ -162,14 +162,17 @@ def object_tensors(
             node.children.add(node_id=child, local_name=name)
         path = draft.path(number) if draft.attributes[number] else ()
         for attribute, value in draft.attributes[number].items():
-            _add(tensors, node, Place(path, attribute), value, names)
+            place = Place(path, attribute)
+            full_name = names.of(place, place.key, draft.full_names.get(number))
+            _add(tensors, node, place, value, full_name)
     for number, x in enumerate(slot_variables, len(draft.children)):
         message.nodes[x.optimizer].slot_variables.add(
             slot_name=x.place.slot,
             original_variable_node_id=x.variable,
             slot_variable_node_id=number,
         )
-        _add(tensors, message.nodes.add(), x.place, x.value, names)
+        full_name = names.of(x.place, x.place.key)
+        _add(tensors, message.nodes.add(), x.place, x.value, full_name)
     names.check_all_used()
     _mark_stored(message, draft)
     tensors[OBJECT_GRAPH_KEY] = prepare(OBJECT_GRAPH_KEY, message.SerializeToString())
@@ -194,13 +197,18 @@ class _FullNames:
             self._wanted[parse_name(name).key] = full_name
         self._unused = dict(zip(self._wanted, wanted, strict=False))
 
-    def of(self, place: Place, key: str) -> str:
-        """Give the full name of what is stored at a place; empty unless it is a variable."""
+    def of(self, place: Place, key: str, own: str | None = None) -> str:
+        """Give the full name of what is stored at a place; empty unless it is a variable.
+
+        `own` is what the object itself says.
+        """
         if place.attribute != VALUE:
             return ""
         self._unused.pop(key, None)
         if key in self._wanted:
             return self._wanted[key]
+        if own is not None:
+            return own
         name = "/".join(place.path)
         if place.optimizer is None:
             return name
@@ -232,7 +240,7 @@ def _counter(prefix: object, objects: object, counter: object) -> int | None:
     return 0 if match is None else int(match[1])
 
 
-def _add(tensors: dict[str, Any], node: Any, place: Place, value: Any, names: _FullNames) -> None:
+def _add(tensors: dict[str, Any], node: Any, place: Place, value: Any, full_name: str) -> None:
     """Store a value, and tell of it in the object's node."""
     key = place.key
     if key in tensors:
@@ -240,7 +248,6 @@ def _add(tensors: dict[str, Any], node: Any, place: Place, value: Any, names: _F
             f"two objects have the key {key!r}; give one of them another name", key=key
         )
     tensors[key] = _prepare(key, value)
-    full_name = names.of(place, key)
     node.attributes.add(name=place.attribute, full_name=full_name, checkpoint_key=key)
 
 

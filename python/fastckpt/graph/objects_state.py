@@ -24,20 +24,27 @@ class ObjectState(dict[str, Any]):
         Stored name of each value -> value, such as ``{"py_state": b"…"}`` or
         ``{"table-keys": keys, "table-values": values}``. ``"VARIABLE_VALUE"`` is that of a
         variable; ``(array, "qint8")`` names its TensorFlow dtype.
+    full_name : str, optional
+        Of a variable: its name for TensorFlow's name-based Saver, instead of the path to it.
 
     Attributes
     ----------
     attributes : dict of str to array-like
         The same, as a dict.
+    full_name : str or None
+        As given.
     """
 
     def __init__(
         self,
         children: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
         attributes: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        *,
+        full_name: str | None = None,
     ) -> None:
         super().__init__(children)
         self.attributes: dict[str, Any] = dict(attributes)
+        self.full_name = full_name
 
     def __repr__(self) -> str:
         return f"ObjectState({super().__repr__()}, {self.attributes!r})"

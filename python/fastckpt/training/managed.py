@@ -1,4 +1,4 @@
-"""What a CheckpointManager writes and restores: variables, a Saver, or TensorFlow's Checkpoint."""
+"""What a CheckpointManager writes and restores: variables, a Saver, or objects by their places."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Any, Protocol
 
 from fastckpt.checkpoint.tensorflow_errors import as_text
+from fastckpt.training.objects.checkpoint import ObjectCheckpoint, count_save
 from fastckpt.training.saver import Saver
 
 __all__ = ["Managed", "manage"]
@@ -35,7 +36,7 @@ def manage(checkpoint: Any, latest: str | None) -> Managed:
     Parameters
     ----------
     checkpoint : object
-        A ``tf.train.Checkpoint``, or what has its ``save_counter``; a :class:`Saver`; another
+        An ObjectCheckpoint; a ``tf.train.Checkpoint``; a :class:`Saver`; another
         object with ``write(prefix)`` or ``save(prefix)`` and ``restore(path)``; or what a Saver
         takes as its `var_list`.
     latest : str, optional
@@ -43,6 +44,8 @@ def manage(checkpoint: Any, latest: str | None) -> Managed:
     """
     if isinstance(checkpoint, Saver):
         return _ManagedSaver(checkpoint, latest)
+    if isinstance(checkpoint, ObjectCheckpoint):
+        return _ManagedObjects(checkpoint)
     if hasattr(checkpoint, "restore") and hasattr(checkpoint, "write"):
         if hasattr(type(checkpoint), "save_counter"):
             return _ManagedCheckpoint(checkpoint)
@@ -111,6 +114,23 @@ class _ManagedObject:
     def sync(self) -> None:
         if hasattr(self._checkpoint, "sync"):
             self._checkpoint.sync()
+
+
+class _ManagedObjects:
+    def __init__(self, checkpoint: ObjectCheckpoint) -> None:
+        self._checkpoint = checkpoint
+
+    def count(self) -> int:
+        return count_save(self._checkpoint)
+
+    def write(self, prefix: str, options: Any) -> str:
+        return self._checkpoint.write(prefix, options)
+
+    def restore(self, path: str) -> None:
+        self._checkpoint.restore(path)
+
+    def sync(self) -> None:
+        self._checkpoint.sync()
 
 
 class _ManagedCheckpoint:

@@ -30,8 +30,9 @@ class CheckpointManager:
     Parameters
     ----------
     checkpoint : object
-        What is saved: whatever a :class:`Saver` takes as its `var_list`, a Saver, a
-        ``tf.train.Checkpoint``, or an object with ``write(prefix)`` and ``restore(path)``.
+        What is saved: whatever a :class:`Saver` takes as its `var_list`, a Saver, an
+        ObjectCheckpoint, a ``tf.train.Checkpoint``, or an object with ``write(prefix)`` and
+        ``restore(path)``.
     directory : str or PathLike
         Where; it is made at the first save. Its state file tells what a former manager kept, and
         this one goes on from there.
@@ -279,7 +280,8 @@ def _last_time(state: CheckpointState | None) -> float | None:
 
 def _default_session(counter: Any) -> Any:
     """The session of a counter in a graph of TensorFlow."""
-    if not hasattr(counter, "graph") or not hasattr(counter, "initializer"):
+    of_tensorflow = type(counter).__module__.partition(".")[0] == "tensorflow"
+    if not of_tensorflow or not hasattr(counter, "graph") or not hasattr(counter, "initializer"):
         return None
     import tensorflow as tf
 

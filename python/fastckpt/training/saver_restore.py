@@ -17,7 +17,7 @@ from fastckpt.training.saver_objects import map_names
 from fastckpt.training.saver_report import RestoreReport, complaint, left_out
 from fastckpt.training.variables import Target, assign_values
 
-__all__ = ["holds_objects", "restore_into"]
+__all__ = ["assign_stored", "holds_objects", "restore_into"]
 
 _Named = Mapping[str, Sequence[Target]]
 _Rows = Sequence[tuple[Target, int]]
@@ -88,14 +88,29 @@ def restore_into(
         if not report.ok:
             _log.warning("%s", left_out(checkpoint, report))
             found = {key: found[key] for key in report.restored}
-        rows = [(target, entry) for key, entry in found.items() for target in named[key]]
-        values = _read(checkpoint.bundle, rows, reshape=reshape)
-        targets = [target for target, _ in rows]
-        holders = assign_values(list(zip(targets, values, strict=True)), session)
-        if not any(group.replaces for group in {target.group for target in targets}):
-            return report, {}
-        remaining = iter(holders)
-        return report, {key: _one_or_all(named[key], remaining) for key in found}
+        return report, assign_stored(checkpoint.bundle, found, named, session, reshape=reshape)
+
+
+def assign_stored(
+    bundle: BundleReader,
+    found: Mapping[str, int],
+    named: _Named,
+    session: Any = None,
+    *,
+    reshape: bool = False,
+) -> dict[str, Any]:
+    """Read the entries of all keys, then assign them to targets that they fit.
+
+    Gives what holds each value where immutable ones were replaced, else nothing.
+    """
+    rows = [(target, entry) for key, entry in found.items() for target in named[key]]
+    values = _read(bundle, rows, reshape=reshape)
+    targets = [target for target, _ in rows]
+    holders = assign_values(list(zip(targets, values, strict=True)), session)
+    if not any(group.replaces for group in {target.group for target in targets}):
+        return {}
+    remaining = iter(holders)
+    return {key: _one_or_all(named[key], remaining) for key in found}
 
 
 def _find(checkpoint: Checkpoint, stored_names: Mapping[str, str]) -> dict[str, int]:
