@@ -161,6 +161,10 @@ def number_of(dtype: object) -> int:
     return _number_of_numpy(_as_numpy(dtype))
 
 
+# The numbers that complex numbers consist of.
+_PARTS = {8: 1, 18: 2}
+
+
 class DType:
     """A TensorFlow dtype without TensorFlow: the part of ``tf.DType`` that names it.
 
@@ -208,6 +212,71 @@ class DType:
     def size(self) -> int:
         """Bytes of one element; 0 where elements vary."""
         return item_size(self._number)
+
+    @property
+    def base_dtype(self) -> DType:
+        """The same type, not by reference."""
+        return self
+
+    @property
+    def real_dtype(self) -> DType:
+        """The type of the parts of a complex number; for other types the same type."""
+        return DType(_PARTS.get(self._number, self._number))
+
+    @property
+    def is_bool(self) -> bool:
+        """Whether it is bool."""
+        return self.base_dtype.name == "bool"
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it is an integer that is not quantised."""
+        return self._is_like("int") or self._is_like("uint")
+
+    @property
+    def is_unsigned(self) -> bool:
+        """Whether it is an integer without sign, and not quantised."""
+        return self._is_like("uint")
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether it is a real floating-point number."""
+        return self._is_like("float") or self._is_like("bfloat")
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether it is complex."""
+        return self._is_like("complex")
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether it is a quantised integer."""
+        return self._is_like("q")
+
+    @property
+    def min(self) -> Any:
+        """The least number of the type."""
+        return self._limits().min
+
+    @property
+    def max(self) -> Any:
+        """The largest number of the type."""
+        return self._limits().max
+
+    def is_compatible_with(self, other: object) -> bool:
+        """Whether a tensor of another type can be used for it: one of the same type."""
+        return self.base_dtype == getattr(other, "base_dtype", other)
+
+    def _is_like(self, prefix: str) -> bool:
+        return tf_name(self._number).startswith(prefix)
+
+    def _limits(self) -> Any:
+        if not (self.is_integer or self.is_floating):
+            raise InvalidArgumentError(f"{self} has no least and no largest value")
+        import ml_dtypes
+
+        kind: Any = ml_dtypes.iinfo if self.is_integer else ml_dtypes.finfo
+        return kind(numpy_dtype(self._number))
 
     def __eq__(self, other: object) -> bool:
         number = getattr(other, "as_datatype_enum", other)

@@ -11,7 +11,8 @@ ATTEMPTS = {
 }
 for what, attempt in ATTEMPTS.items():
     try:
-        attempt()
+        with tf.Graph().as_default():
+            attempt()
     except (tf.errors.NotFoundError, KeyError, OSError):
         print(what, "not found")
     except (TypeError, ValueError):

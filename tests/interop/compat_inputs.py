@@ -21,6 +21,8 @@ def make_inputs(folder: Path) -> None:
     (folder / "empty").mkdir()
     make_run(folder / "run")
     make_trained(folder)
+    make_objects(folder / "keras" / "ckpt", rng)
+    make_saved_model(folder / "exported")
 
 
 def save_arrays(prefix: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -123,3 +125,27 @@ def make_trained(folder: Path) -> None:
             sess, graph.as_graph_def(), ["prediction"]
         )
     tf1.train.write_graph(frozen, str(folder / "frozen"), "model.pb", as_text=False)
+
+
+def make_objects(prefix: Path, rng: np.random.Generator) -> None:
+    """Layers with kernels and biases, and the counter of an optimizer, by their places."""
+    layers = []
+    for rows, columns in ((3, 4), (4, 2)):
+        layer = tf.Module()
+        layer.kernel = tf.Variable(rng.standard_normal((rows, columns)).astype(np.float32))
+        layer.bias = tf.Variable(rng.standard_normal(columns).astype(np.float32))
+        layers.append(layer)
+    model = tf.Module()
+    model.layers = layers
+    optimizer = {"iter": tf.Variable(3, dtype=tf.int64)}
+    tf.train.Checkpoint(model=model, optimizer=optimizer).save(str(prefix))
+
+
+def make_saved_model(folder: Path) -> None:
+    with tf.Graph().as_default(), tf1.Session() as sess:
+        x = tf1.placeholder(tf.float32, [None, 2], name="x")
+        initial = np.array([[1], [2]], np.float32)
+        w = tf1.get_variable("w", initializer=initial, use_resource=False)
+        y = tf.matmul(x, w, name="y")
+        sess.run(tf1.global_variables_initializer())
+        tf1.saved_model.simple_save(sess, str(folder), {"x": x}, {"y": y})

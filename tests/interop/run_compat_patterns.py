@@ -1,8 +1,9 @@
 """Run every program of tests/compat_scripts with one engine, each in a folder of its own.
 
-    python run_compat_patterns.py {tensorflow,fastckpt} INPUTS OUTPUTS
+    python run_compat_patterns.py {tensorflow,fastckpt} {eager,graph} INPUTS OUTPUTS
 
-OUTPUTS/<program>/ is a copy of INPUTS; stdout.txt in it is what the program printed.
+OUTPUTS/<program>/ is a copy of INPUTS; stdout.txt in it is what the program printed. Programs that
+switch eager execution off are those of "graph": in one process it cannot be switched on again.
 """
 
 import contextlib
@@ -37,7 +38,8 @@ def run(script: Path, folder: Path) -> str:
 
 def main() -> None:
     """Run all of them."""
-    engine, inputs, outputs = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    engine, mode = sys.argv[1:3]
+    inputs, outputs = map(Path, sys.argv[3:])
     if engine == "fastckpt":
         from fastckpt.compat import install
 
@@ -45,6 +47,8 @@ def main() -> None:
     import tensorflow as tf
 
     for script in sorted(SCRIPTS.glob("*.py")):
+        if ("tf.disable_" in script.read_text()) != (mode == "graph"):
+            continue
         folder = outputs / script.stem
         shutil.copytree(inputs, folder)
         tf.compat.v1.reset_default_graph()

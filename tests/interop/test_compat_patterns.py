@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -22,13 +23,13 @@ INDEX = ".index"
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run all programs with both engines; each engine is one process."""
+    """Run all programs with both engines, in two processes each."""
     folder = tmp_path_factory.mktemp("patterns")
     inputs = folder / "inputs"
     inputs.mkdir()
     make_inputs(inputs)
-    for engine in ("tensorflow", "fastckpt"):
-        command = [sys.executable, str(HERE / "run_compat_patterns.py"), engine]
+    for engine, mode in itertools.product(("tensorflow", "fastckpt"), ("eager", "graph")):
+        command = [sys.executable, str(HERE / "run_compat_patterns.py"), engine, mode]
         done = subprocess.run(
             [*command, str(inputs), str(folder / engine)],
             capture_output=True,
@@ -36,7 +37,8 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             check=False,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
-        (folder / f"{engine}.log").write_text(done.stderr)
+        with (folder / f"{engine}.log").open("a") as log:
+            log.write(done.stderr)
         assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
@@ -67,6 +69,8 @@ def listed(folder: Path) -> list[str]:
 
 
 def compare(ours: Path, theirs: Path) -> None:
+    if ours.read_bytes() == theirs.read_bytes():
+        return  # an index has the checksums of all tensors
     if ours.suffix == INDEX:
         same_arrays(fastckpt.load(ours), fastckpt.load(theirs))
         # TensorFlow reads what was written in its name.

@@ -202,3 +202,28 @@ def test_files(tmp_path: Path) -> None:
         gfile.exists("gs://bucket/file")
     with pytest.raises(tf.errors.NotFoundError):
         gfile.listdir(os.fspath(tmp_path / "none"))
+
+
+# --- programs of TensorFlow ----------------------------------------------------------------------
+
+
+def test_tools_are_programs(tmp_path: Path) -> None:
+    fastckpt.save(tmp_path / "m", {"w": np.ones(2, np.float32)})
+    tool = "tensorflow.python.tools.inspect_checkpoint"
+    done = run("-m", tool, "--file_name=m", folder=tmp_path)
+    assert "w (DT_FLOAT) [2]" in done.stdout
+    assert run("-m", tool, folder=tmp_path).returncode == 1
+    done = run("-m", "tensorflow.python.tools.freeze_graph", "--input_graph=g", folder=tmp_path)
+    assert "Input graph file 'g' does not exist!" in done.stderr
+    done = run("-m", "tensorflow.python.tools.strip_unused", folder=tmp_path)
+    assert done.returncode == 1
+    assert "tensorflow.python.tools.strip_unused is not part of fastckpt.compat" in done.stderr
+
+
+def test_from_imports_say_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "try:\n    from tensorflow.contrib import slim\nexcept ImportError as error:\n"
+        "    print(error)\n"
+    )
+    done = run("script.py", folder=tmp_path)
+    assert done.stdout.startswith("tensorflow.contrib.slim is not part of fastckpt.compat: tf.con")

@@ -46,6 +46,14 @@ def _run_module(arguments: list[str]) -> int:
         print(_USAGE, file=sys.stderr)
         return 2
     sys.argv[:] = arguments
+    top, _, below = arguments[0].partition(".")
+    if top == "tensorflow":
+        # Of TensorFlow's modules, those that are programs.
+        from fastckpt.compat.tools import TOOLS
+
+        if below in TOOLS:
+            TOOLS[below](arguments[1:])
+            return 0
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
     return 0
 

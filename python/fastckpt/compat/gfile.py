@@ -15,6 +15,7 @@ from fastckpt.checkpoint.tensorflow_errors import as_text
 from fastckpt.errors import (
     CheckpointIOError,
     CheckpointNotFoundError,
+    FailedPreconditionError,
     InvalidArgumentError,
     UnsupportedError,
 )
@@ -32,20 +33,27 @@ __all__ = [
     "listdir",
     "makedirs",
     "mkdir",
+    "read_file_to_string",
     "remove",
     "rename",
     "rmtree",
     "stat",
     "walk",
+    "write_string_to_file",
 ]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_WILD_START = re.compile(r"[^/]*[*?\[]")
 _MODES = {"r", "w", "a", "r+", "w+", "a+"}
 _T = TypeVar("_T")
 
 
 class AlreadyExistsError(CheckpointIOError, FileExistsError):
     """A file or directory stands where a new one was to be."""
+
+
+class WrongKindError(CheckpointIOError, FailedPreconditionError):
+    """A directory where a file was to be, or the other way round."""
 
 
 class FileStatistics(NamedTuple):
@@ -77,15 +85,15 @@ class GFile:
 
     def read(self, n: int = -1) -> Any:
         """Read `n` characters, or bytes in a binary mode; all that is left by default."""
-        return self._opened().read(None if n == -1 else n)
+        return self._opened("r").read(None if n == -1 else n)
 
     def readline(self) -> Any:
         """Read one line, with its end."""
-        return self._opened().readline()
+        return self._opened("r").readline()
 
     def readlines(self) -> list[Any]:
         """Read the lines that are left, with their ends."""
-        lines: list[Any] = self._opened().readlines()
+        lines: list[Any] = self._opened("r").readlines()
         return lines
 
     def write(self, file_content: Any) -> None:
@@ -94,7 +102,7 @@ class GFile:
             file_content = file_content.encode()
         elif "b" not in self.mode and isinstance(file_content, bytes):
             file_content = file_content.decode()
-        self._opened().write(file_content)
+        self._opened("wa").write(file_content)
 
     def seek(self, offset: int, whence: int = 0) -> None:
         """Move to an offset in bytes."""
@@ -139,12 +147,19 @@ class GFile:
         self.close()
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._opened())
+        return iter(self._opened("r"))
 
     def __next__(self) -> Any:
-        return next(self._opened())
+        return next(self._opened("r"))
 
-    def _opened(self) -> Any:
+    def _opened(self, modes: str = "") -> Any:
+        """Give the open file; `modes` are those of which it must have one."""
+        if modes and "+" not in self.mode and not set(modes) & set(self.mode):
+            verb = "reading" if modes == "r" else "writing"
+            raise CheckpointIOError(
+                f"File isn't open for {verb}: {self.name!r} has the mode {self.mode!r}",
+                path=self._path,
+            )
         if self._file is None:
             encoding = None if "b" in self.mode else "utf-8"
             self._file = _call(
@@ -175,9 +190,12 @@ def listdir(path: Any) -> list[str]:
 
 
 def glob(pattern: Any) -> list[str]:
-    """Sorted paths that match a pattern, or any of several."""
+    """Sorted paths that match a pattern, or any of several; hidden files match too.
+
+    As in TensorFlow, paths begin with ``./`` where a pattern begins with a wildcard's component.
+    """
     patterns = pattern if isinstance(pattern, (list, tuple)) else [pattern]
-    return sorted(x for p in patterns for x in _glob.glob(local_path(p)))
+    return sorted(x for p in patterns for x in _matching(local_path(p)))
 
 
 def makedirs(path: Any) -> None:
@@ -240,6 +258,18 @@ def join(path: Any, *paths: Any) -> str:
     return os.path.join(local_path(path), *map(local_path, paths))
 
 
+def read_file_to_string(filename: Any, binary_mode: bool = False) -> Any:  # noqa: FBT001, FBT002
+    """Read a whole file."""
+    with GFile(filename, "rb" if binary_mode else "r") as file:
+        return file.read()
+
+
+def write_string_to_file(filename: Any, file_content: Any) -> None:
+    """Write a whole file."""
+    with GFile(filename, "wb" if isinstance(file_content, bytes) else "w") as file:
+        file.write(file_content)
+
+
 def local_path(path: Any) -> str:
     """Take a str, bytes or PathLike; UnsupportedError for a URL."""
     text = as_text(path, "path", paths=True)
@@ -249,6 +279,11 @@ def local_path(path: Any) -> str:
             path=text,
         )
     return text.removeprefix("file://")
+
+
+def _matching(pattern: str) -> list[str]:
+    found = _glob.glob(pattern, include_hidden=True)
+    return [f"./{x}" for x in found] if _WILD_START.match(pattern) else found
 
 
 def _refuse_existing(path: str, *, overwrite: bool) -> None:
@@ -265,6 +300,8 @@ def _call(path: str, call: Callable[[], _T]) -> _T:
         raise CheckpointNotFoundError(f"{path}; No such file or directory", path=path) from error
     except FileExistsError as error:
         raise AlreadyExistsError(f"{path}; File exists", path=path, errno=error.errno) from error
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise WrongKindError(f"{path}; {error.strerror}", path=path, errno=error.errno) from error
     except OSError as error:
         raise CheckpointIOError(
             f"{path}; {error.strerror}", path=path, errno=error.errno

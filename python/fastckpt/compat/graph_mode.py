@@ -12,7 +12,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from fastckpt.errors import InvalidArgumentError
+from fastckpt.compat import modes
+from fastckpt.errors import InvalidArgumentError, UnsupportedError
 
 __all__ = [
     "Graph",
@@ -22,6 +23,7 @@ __all__ = [
     "add_to_collection",
     "get_collection",
     "get_default_graph",
+    "in_explicit_graph",
     "reset_default_graph",
 ]
 
@@ -101,6 +103,24 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.op.type} {self.name!r}>"
+
+
+def _refusing(name: str) -> Any:
+    def refuse(self: Node, *_: Any) -> Any:
+        raise UnsupportedError(
+            f"{name} of {self!r}: fastckpt.compat computes nothing; take the value, by numpy() or "
+            "in a session, and let NumPy compute",
+            key=self.op.name,
+        )
+
+    return refuse
+
+
+for _name in ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"]:
+    setattr(Node, f"__{_name}__", _refusing(_name))
+    setattr(Node, f"__r{_name}__", _refusing(_name))
+for _name in ["neg", "abs", "lt", "le", "gt", "ge", "getitem"]:
+    setattr(Node, f"__{_name}__", _refusing(_name))
 
 
 class Graph:
@@ -286,6 +306,12 @@ def reset_default_graph() -> None:
             "graph, exit the nesting and create a new graph."
         )
     _default = Graph()
+    modes.forget()
+
+
+def in_explicit_graph() -> bool:
+    """Whether the program is inside of ``with graph.as_default()``."""
+    return bool(_stack())
 
 
 def get_collection(key: str, scope: str | None = None) -> list[Any]:

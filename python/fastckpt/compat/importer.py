@@ -32,8 +32,10 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if top != _TOP:
             return None
         if below and not names.is_namespace(below):
+            # Without the module's name: `from tensorflow.a import b` would drop the advice for a
+            # sentence of its own.
             raise ModuleNotFoundError(
-                f"{fullname} is not part of fastckpt.compat: {names.advice(below)}", name=fullname
+                f"{fullname} is not part of fastckpt.compat: {names.advice(below)}"
             )
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 

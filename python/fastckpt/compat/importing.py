@@ -51,6 +51,8 @@ class ImportedVariable(Variable):
         self.owner = owner
         self.stored = stored
         self.op = Operation(stored.op.name, stored.op.type, stored.device)
+        self._given_name = self.op.name
+        self._is_of_graph = True
         self.trainable = stored.trainable
         self.dtype = DType(int(stored.dtype.base_dtype))
         self.is_initialized = False
@@ -70,6 +72,10 @@ class ImportedVariable(Variable):
             return self.storage
         value: NDArray[Any] = self.owner.value(self.op.name)
         return value
+
+    def has_value(self) -> bool:
+        """Whether there is a value: it was set, or restored."""
+        return self.is_initialized or self.owner.checkpoint is not None
 
     def initialize(self, *_: Any) -> None:
         """Set the initial value that the graph holds."""

@@ -60,12 +60,20 @@ TABLE: dict[str, str] = {
         "fastckpt",
         "latest_checkpoint get_checkpoint_state update_checkpoint_state checkpoint_exists "
         "remove_checkpoint get_checkpoint_mtimes list_variables load_variable load_checkpoint "
-        "NewCheckpointReader checkpoints_iterator wait_for_new_checkpoint init_from_checkpoint "
+        "NewCheckpointReader checkpoints_iterator wait_for_new_checkpoint "
         "CheckpointManager export_meta_graph write_graph",
     ),
     "train.Saver": "fastckpt.compat.saving:Saver",
+    **_rows("train", "fastckpt.compat.checkpointing", "Checkpoint CheckpointOptions"),
+    "Module": "fastckpt.compat.checkpointing:Module",
+    "train.init_from_checkpoint": "fastckpt.compat.initializing:init_from_checkpoint",
+    "types_pb2": "fastckpt.compat.type_numbers:",
     "train.import_meta_graph": "fastckpt.compat.importing:import_meta_graph",
-    **_rows("train", "fastckpt.compat.operations", "get_global_step get_or_create_global_step"),
+    **_rows(
+        "train",
+        "fastckpt.compat.operations",
+        "get_global_step get_or_create_global_step global_step",
+    ),
     "train.generate_checkpoint_state_proto": (
         "fastckpt.training.state_writing:generate_checkpoint_state_proto"
     ),
@@ -73,6 +81,19 @@ TABLE: dict[str, str] = {
     "train.CheckpointReader": "fastckpt.checkpoint.tensorflow_reader:CheckpointReader",
     "io.write_graph": "fastckpt:write_graph",
     **_GFILE,
+    **_renamed(
+        "python.lib.io.file_io",
+        "fastckpt.compat.gfile",
+        "FileIO=GFile file_exists=exists file_exists_v2=exists is_directory=isdir "
+        "is_directory_v2=isdir get_matching_files=glob get_matching_files_v2=glob "
+        "list_directory=listdir list_directory_v2=listdir create_dir=mkdir create_dir_v2=mkdir "
+        "recursive_create_dir=makedirs recursive_create_dir_v2=makedirs delete_file=remove "
+        "delete_file_v2=remove delete_recursively=rmtree delete_recursively_v2=rmtree copy=copy "
+        "copy_v2=copy rename=rename rename_v2=rename stat=stat stat_v2=stat walk=walk "
+        "walk_v2=walk read_file_to_string=read_file_to_string "
+        "write_string_to_file=write_string_to_file "
+        "atomic_write_string_to_file=write_string_to_file join=join",
+    ),
     **_rows(
         "errors",
         "fastckpt.compat.errors",
@@ -92,6 +113,7 @@ TABLE: dict[str, str] = {
     **_rows("", "fastckpt.compat.dtypes", _DTYPES),
     **_rows("dtypes", "fastckpt.compat.dtypes", _DTYPES),
     "make_tensor_proto": "fastckpt.graph:make_tensor_proto",
+    "MakeNdarray": "fastckpt.compat.importing:make_ndarray",
     "make_ndarray": "fastckpt.compat.importing:make_ndarray",
     **_rows(
         "graph_util",
@@ -108,16 +130,18 @@ TABLE: dict[str, str] = {
     **_rows("", "fastckpt.compat.session", "Session InteractiveSession get_default_session"),
     **_rows(
         "",
-        "fastckpt.compat.variables",
-        "AUTO_REUSE Variable VariableScope get_variable get_variable_scope variable_scope",
+        "fastckpt.compat.scopes",
+        "AUTO_REUSE VariableScope get_variable get_variable_scope variable_scope",
     ),
+    "Variable": "fastckpt.compat.variables:Variable",
     **_rows(
         "",
         "fastckpt.compat.operations",
-        "assign assign_add constant constant_initializer control_dependencies convert_to_tensor "
+        "assign assign_add cast constant control_dependencies convert_to_tensor "
         "device global_variables global_variables_initializer group identity local_variables "
-        "local_variables_initializer name_scope no_op ones_initializer placeholder "
-        "trainable_variables variables_initializer zeros_initializer",
+        "local_variables_initializer name_scope no_op ones placeholder "
+        "report_uninitialized_variables "
+        "trainable_variables variables_initializer zeros",
     ),
     **_renamed(
         "",
@@ -125,6 +149,26 @@ TABLE: dict[str, str] = {
         "all_variables=global_variables initialize_all_variables=global_variables_initializer "
         "initialize_variables=variables_initializer "
         "initialize_local_variables=local_variables_initializer",
+    ),
+    **_rows(
+        "",
+        "fastckpt.compat.initializers",
+        "constant_initializer ones_initializer random_normal_initializer "
+        "random_uniform_initializer truncated_normal_initializer zeros_initializer",
+    ),
+    **_renamed(
+        "",
+        "fastckpt.compat.operations",
+        "random_normal=random_normal random.normal=random_normal "
+        "random_uniform=random_uniform random.uniform=random_uniform "
+        "truncated_normal=truncated_normal random.truncated_normal=truncated_normal",
+    ),
+    **_renamed(
+        "initializers",
+        "fastckpt.compat.initializers",
+        "constant=constant_initializer ones=ones_initializer zeros=zeros_initializer "
+        "random_normal=random_normal_initializer random_uniform=random_uniform_initializer "
+        "truncated_normal=truncated_normal_initializer",
     ),
     "TensorShape": "fastckpt.graph.tensor_types:TensorShape",
     "keras.backend.set_value": "fastckpt.compat.session:set_value",
@@ -134,15 +178,53 @@ TABLE: dict[str, str] = {
         "ConfigProto=Options GPUOptions=Options RunOptions=Options OptimizerOptions=Options "
         "GraphOptions=Options VERSION=VERSION GIT_VERSION=GIT_VERSION "
         "COMPILER_VERSION=COMPILER_VERSION executing_eagerly=executing_eagerly "
-        "disable_v2_behavior=nothing enable_v2_behavior=nothing disable_eager_execution=nothing "
+        "disable_v2_tensorshape=nothing "
         "disable_resource_variables=nothing enable_resource_variables=nothing "
-        "disable_v2_tensorshape=nothing disable_control_flow_v2=nothing "
+        "disable_control_flow_v2=nothing "
         "set_random_seed=nothing random.set_seed=nothing random.set_random_seed=nothing",
+    ),
+    **_renamed(
+        "",
+        "fastckpt.compat.modes",
+        "disable_v2_behavior=say_graph disable_eager_execution=say_graph "
+        "enable_v2_behavior=say_eager enable_eager_execution=say_eager",
     ),
     **_renamed(
         "compat",
         "fastckpt.compat.switches",
         "as_bytes=as_bytes as_text=as_text as_str=as_text as_str_any=as_text",
+    ),
+    **_renamed(
+        "version",
+        "fastckpt.compat.switches",
+        "VERSION=VERSION GIT_VERSION=GIT_VERSION COMPILER_VERSION=COMPILER_VERSION",
+    ),
+    **_renamed(
+        "",
+        "fastckpt.compat.switches",
+        "config.list_physical_devices=list_physical_devices "
+        "config.get_visible_devices=list_physical_devices "
+        "config.experimental.list_physical_devices=list_physical_devices "
+        "config.set_visible_devices=nothing config.experimental.set_visible_devices=nothing "
+        "config.experimental.set_memory_growth=nothing test.is_gpu_available=never "
+        "test.is_built_with_cuda=never",
+    ),
+    **_rows(
+        "saved_model",
+        "fastckpt.compat.saved_models",
+        "load maybe_saved_model_directory contains_saved_model tag_constants signature_constants",
+    ),
+    "saved_model.loader.load": "fastckpt.compat.saved_models:load",
+    "saved_model.loader.maybe_saved_model_directory": (
+        "fastckpt.compat.saved_models:maybe_saved_model_directory"
+    ),
+    **_renamed(
+        "saved_model",
+        "fastckpt.compat.saved_models",
+        "SERVING=tag_constants.SERVING TRAINING=tag_constants.TRAINING "
+        "DEFAULT_SERVING_SIGNATURE_DEF_KEY="
+        "signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY "
+        "PREDICT_METHOD_NAME=signature_constants.PREDICT_METHOD_NAME",
     ),
     **{name: f"message:{name}" for name in _MESSAGES.split()},
     "python.tools.inspect_checkpoint": "fastckpt.inspect_checkpoint:",
@@ -162,6 +244,7 @@ _MODULES: dict[str, str] = {
     "python.framework.graph_io": "train",
     "python.framework.meta_graph": "train",
     "python.framework.tensor_util": "",
+    "python.framework.tensor_shape": "",
     "python.framework.convert_to_constants": "graph_util",
     "python.platform.gfile": "gfile",
     "python.platform.app": "app",
@@ -184,7 +267,9 @@ _MODULES: dict[str, str] = {
     "python.ops.gen_io_ops": "raw_ops",
     "python.client.session": "",
     "python.saved_model.tag_constants": "saved_model.tag_constants",
+    "python.saved_model.signature_constants": "saved_model.signature_constants",
     "python.saved_model.loader": "saved_model.loader",
+    "python.saved_model.loader_impl": "saved_model.loader",
     "contrib.framework": "train",
     "contrib.framework.python.framework.checkpoint_utils": "train",
     "contrib.framework.python.framework.checkpoint_ops": "train",

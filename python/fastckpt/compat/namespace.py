@@ -90,7 +90,7 @@ def _below(path: str) -> Any:
     parent, _, name = path.rpartition(".")
     if parent and names.find(parent) is not None:
         owner = resolve(parent)
-        if isinstance(owner, types.ModuleType) and hasattr(owner, name):
+        if isinstance(owner, types.ModuleType | types.SimpleNamespace) and hasattr(owner, name):
             return getattr(owner, name)
     elif names.is_namespace(path):
         return namespace(path)

@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from fastckpt import dtypes
 from fastckpt.compat.dtypes import as_dtype
 from fastckpt.compat.graph_mode import GraphKeys, Node, get_collection, get_default_graph
-from fastckpt.compat.variables import Action, Variable, get_variable, valued
+from fastckpt.compat.initializers import (
+    ones_initializer,
+    random_normal_initializer,
+    random_uniform_initializer,
+    spread,
+    truncated_normal_initializer,
+    zeros_initializer,
+)
+from fastckpt.compat.scopes import get_variable
+from fastckpt.compat.values import Valued
+from fastckpt.compat.variables import Action, Variable, valued
 from fastckpt.errors import InvalidArgumentError
 from fastckpt.graph.tensor_types import TensorShape
 from fastckpt.training.variables.variable import initial_array
@@ -22,13 +32,14 @@ from fastckpt.training.variables.variable import initial_array
 __all__ = [
     "assign",
     "assign_add",
+    "cast",
     "constant",
-    "constant_initializer",
     "control_dependencies",
     "convert_to_tensor",
     "device",
     "get_global_step",
     "get_or_create_global_step",
+    "global_step",
     "global_variables",
     "global_variables_initializer",
     "group",
@@ -37,11 +48,15 @@ __all__ = [
     "local_variables_initializer",
     "name_scope",
     "no_op",
-    "ones_initializer",
+    "ones",
     "placeholder",
+    "random_normal",
+    "random_uniform",
+    "report_uninitialized_variables",
     "trainable_variables",
+    "truncated_normal",
     "variables_initializer",
-    "zeros_initializer",
+    "zeros",
 ]
 
 
@@ -68,7 +83,7 @@ class Placeholder(Node):
         return np.asarray(feeds[self])
 
 
-class Constant(Node):
+class Constant(Valued, Node):
     """A value that never changes."""
 
     def __init__(self, value: Any, dtype: Any = None, name: str | None = None) -> None:
@@ -81,9 +96,9 @@ class Constant(Node):
         """Give the shape."""
         return self.shape
 
-    def numpy(self) -> NDArray[Any]:
-        """Copy the value."""
-        return self._value.copy()
+    def value_eagerly(self) -> NDArray[Any]:
+        """Give the value itself."""
+        return self._value
 
     def evaluate(self, session: Any, feeds: dict[Node, Any]) -> Any:
         """Copy the value."""
@@ -106,10 +121,14 @@ def constant(
     return Constant(array, dtype, name)
 
 
-def spread(array: NDArray[Any], shape: Any) -> NDArray[Any]:
-    """Bring a single value, or as many as the shape has, into a shape."""
-    sizes = [-1 if size is None else size for size in TensorShape(shape).as_list()]
-    return array.reshape(sizes) if array.size > 1 else np.full(sizes, array)
+def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Constant:
+    """Make a node of zeros."""
+    return Constant(zeros_initializer()(shape, dtype), dtype, name or "zeros")
+
+
+def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Constant:
+    """Make a node of ones."""
+    return Constant(ones_initializer()(shape, dtype), dtype, name or "ones")
 
 
 def convert_to_tensor(value: Any, dtype: Any = None, name: str | None = None) -> Node:
@@ -139,6 +158,57 @@ def assign_add(
 ) -> Node:
     """Make what adds to a variable."""
     return ref.assign_add(value, name=name)
+
+
+def random_normal(
+    shape: Any,
+    mean: float = 0.0,
+    stddev: float = 1.0,
+    dtype: Any = None,
+    seed: Any = None,
+    name: str | None = None,
+) -> Constant:
+    """Make a node of random numbers, drawn once."""
+    value = random_normal_initializer(mean, stddev, seed)(shape, dtype)
+    return Constant(value, dtype, name or "random_normal")
+
+
+def random_uniform(
+    shape: Any,
+    minval: float = 0,
+    maxval: float = 1,
+    dtype: Any = None,
+    seed: Any = None,
+    name: str | None = None,
+) -> Constant:
+    """Make a node of random numbers, drawn once."""
+    value = random_uniform_initializer(minval, maxval, seed)(shape, dtype)
+    return Constant(value, dtype, name or "random_uniform")
+
+
+def truncated_normal(
+    shape: Any,
+    mean: float = 0.0,
+    stddev: float = 1.0,
+    dtype: Any = None,
+    seed: Any = None,
+    name: str | None = None,
+) -> Constant:
+    """Make a node of random numbers, drawn once."""
+    value = truncated_normal_initializer(mean, stddev, seed)(shape, dtype)
+    return Constant(value, dtype, name or "truncated_normal")
+
+
+def cast(x: Any, dtype: Any, name: str | None = None) -> Node:
+    """Make a node of a value in another type."""
+    number = int(as_dtype(dtype))
+    wanted = dtypes.numpy_dtype(number)
+    if not isinstance(x, Node) or isinstance(x, Constant):
+        value = x.value_eagerly() if isinstance(x, Constant) else initial_array(x, None)
+        return Constant(value.astype(wanted), dtype, name or "Cast")
+    return Action(
+        x.graph, "Cast", lambda s, f: np.asarray(valued(x, s, f)).astype(wanted)[()], name
+    )
 
 
 def group(*inputs: Any, name: str | None = None, **_: Any) -> Node:
@@ -195,10 +265,29 @@ def local_variables_initializer() -> Node:
     return variables_initializer(local_variables())
 
 
+def report_uninitialized_variables(
+    var_list: Any = None, name: str = "report_uninitialized_variables"
+) -> Node:
+    """Make what names the variables that have no value yet."""
+    variables = list(global_variables() + local_variables() if var_list is None else var_list)
+
+    def run(session: Any, feeds: dict[Node, Any]) -> NDArray[Any]:
+        return np.array([x.op.name.encode() for x in variables if not x.has_value()], object)
+
+    return Action(get_default_graph(), "BooleanMask", run, name)
+
+
+def global_step(sess: Any, global_step_tensor: Any) -> int:
+    """Give the global step in a session."""
+    return int(sess.run(global_step_tensor))
+
+
 def get_global_step(graph: Any = None) -> Any:
     """Find the global step; None where there is none."""
-    found = (graph or get_default_graph()).get_collection(GraphKeys.GLOBAL_STEP)
-    return found[0] if found else None
+    graph = graph or get_default_graph()
+    found = graph.get_collection(GraphKeys.GLOBAL_STEP)
+    # A variable of that name is one, whoever made it.
+    return found[0] if found else graph.nodes.get("global_step")
 
 
 def get_or_create_global_step(graph: Any = None) -> Any:
@@ -210,35 +299,6 @@ def get_or_create_global_step(graph: Any = None) -> Any:
         )
         get_default_graph().add_to_collection(GraphKeys.GLOBAL_STEP, found)
     return found
-
-
-# --- initializers --------------------------------------------------------------------------------
-
-
-class _Filled:
-    def __init__(self, value: Any, dtype: Any = None) -> None:
-        self._value = value
-        self._dtype = dtype
-
-    def __call__(self, shape: Any, dtype: Any = None, **_: Any) -> NDArray[Any]:
-        number = int(as_dtype(dtype or self._dtype or np.float32))
-        array = np.asarray(self._value).astype(dtypes.numpy_dtype(number))
-        return spread(array, shape)
-
-
-def zeros_initializer(dtype: Any = None) -> _Filled:
-    """Make what fills with zeros."""
-    return _Filled(0, dtype)
-
-
-def ones_initializer(dtype: Any = None) -> _Filled:
-    """Make what fills with ones."""
-    return _Filled(1, dtype)
-
-
-def constant_initializer(value: Any = 0, dtype: Any = None, **_: Any) -> _Filled:
-    """Make what fills with a value, or with the values of an array."""
-    return _Filled(value, dtype)
 
 
 # --- scopes ---------------------------------------------------------------------------------

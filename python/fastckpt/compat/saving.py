@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import fastckpt
+from fastckpt.compat import modes
 from fastckpt.compat.graph_mode import GraphKeys, Node, get_default_graph
 from fastckpt.compat.variables import Variable
 
@@ -35,6 +36,8 @@ class Saver:
         self, sess: Any, save_path: Any, global_step: Any = None, *args: Any, **kwargs: Any
     ) -> str | None:
         """Save; see :meth:`fastckpt.Saver.save`."""
+        if sess is None:
+            modes.read_eagerly()
         for variable in self._variables:
             if not variable.is_initialized:
                 variable.load(variable.value_now())
@@ -42,8 +45,10 @@ class Saver:
             global_step = int(sess.run(global_step))
         return self._saver.save(None, save_path, global_step, *args, **kwargs)
 
-    def restore(self, sess: Any, save_path: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+    def restore(self, sess: Any, save_path: Any, **kwargs: Any) -> Any:
         """Restore; see :meth:`fastckpt.Saver.restore`."""
+        if sess is None:
+            modes.read_eagerly()
         found = self._saver.restore(None, save_path, **kwargs)
         for variable in self._variables:
             variable.is_initialized = True

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from fastckpt.compat import modes
 from fastckpt.compat.graph_mode import Graph, Node, Operation, get_default_graph
 from fastckpt.compat.variables import Variable
 from fastckpt.errors import ClosedError, InvalidArgumentError
@@ -38,6 +39,8 @@ class Session:
     def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
         self.sess_str = target
         self.config = config
+        if graph is None:
+            modes.decide_graph()
         self.graph = graph or get_default_graph()
         self._is_closed = False
         self._entered: list[Any] = []

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from fastckpt.compat import modes
 from fastckpt.compat.names import VERSION
 
-__all__ = ["COMPILER_VERSION", "GIT_VERSION", "VERSION", "Options", "executing_eagerly", "nothing"]
+__all__ = [
+    "COMPILER_VERSION",
+    "GIT_VERSION",
+    "VERSION",
+    "Options",
+    "PhysicalDevice",
+    "executing_eagerly",
+    "list_physical_devices",
+    "never",
+    "nothing",
+]
 
 GIT_VERSION = "unknown"
 COMPILER_VERSION = "unknown"
@@ -30,9 +41,27 @@ def nothing(*_: Any, **__: Any) -> None:
     """Do nothing: ``disable_v2_behavior``, ``enable_eager_execution`` and their kin."""
 
 
-def executing_eagerly() -> bool:
-    """Say whether variables have values without a session: they have not."""
+def never(*_: Any, **__: Any) -> bool:
+    """Say no: ``tf.test.is_gpu_available`` and its kin."""
     return False
+
+
+class PhysicalDevice(NamedTuple):
+    """A device by its name and type."""
+
+    name: str
+    device_type: str
+
+
+def list_physical_devices(device_type: str | None = None) -> list[PhysicalDevice]:
+    """List the devices: there is one CPU, and nothing computes on it."""
+    found = [PhysicalDevice("/physical_device:CPU:0", "CPU")]
+    return [x for x in found if device_type in (None, x.device_type)]
+
+
+def executing_eagerly() -> bool:
+    """Say whether variables have values without a session, as far as the program has told."""
+    return not modes.in_graph()
 
 
 def as_bytes(bytes_or_text: Any, encoding: str = "utf-8") -> bytes:

@@ -1,51 +1,34 @@
-"""Variables of a graph: ``tf.Variable``, ``tf.get_variable`` and their scopes."""
+"""Variables of a graph: ``tf.Variable``, and what changes them."""
 
 # ruff: noqa: FBT001, FBT002 - TensorFlow's signatures
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastckpt import dtypes
+from fastckpt.compat import modes
 from fastckpt.compat.dtypes import as_dtype
 from fastckpt.compat.graph_mode import GraphKeys, Node, get_default_graph
+from fastckpt.compat.values import Valued
 from fastckpt.errors import FailedPreconditionError, InvalidArgumentError
 from fastckpt.graph.tensor_types import TensorShape
 from fastckpt.training.variables import Target
 from fastckpt.training.variables.arrays import ArrayTarget
 from fastckpt.training.variables.variable import initial_array
 
-__all__ = [
-    "AUTO_REUSE",
-    "Variable",
-    "VariableScope",
-    "get_variable",
-    "get_variable_scope",
-    "variable_scope",
-]
-
-_SCOPE = "(variable scope)"
-_STORE = "(variable store)"
-
-
-class _AutoReuse:
-    def __repr__(self) -> str:
-        return "AUTO_REUSE"
-
-
-AUTO_REUSE = _AutoReuse()
+__all__ = ["Action", "Change", "Variable", "valued"]
 
 
 class UninitializedError(FailedPreconditionError):
     """A variable that has no value yet."""
 
 
-class Variable(Node):
+class Variable(Valued, Node):
     """A named array with an initial value; its value is the same in all sessions.
 
     Parameters
@@ -73,6 +56,9 @@ class Variable(Node):
         if initial_value is None:
             raise InvalidArgumentError("initial_value must be specified.")
         super().__init__(get_default_graph(), "VariableV2", name or "Variable")
+        scope = self.graph.get_name_scope()
+        self._given_name = f"{scope}/{name or 'Variable'}" if scope else name or "Variable"
+        self._is_of_graph = modes.in_graph()
         self.trainable = bool(trainable) or trainable is None
         self._fill(_initial(initial_value, dtype), dtype)
         keys = [GraphKeys.GLOBAL_VARIABLES] if collections is None else list(collections)
@@ -106,6 +92,10 @@ class Variable(Node):
         """Set the initial value."""
         self.load(self._initial)
 
+    def start_from(self, value: NDArray[Any]) -> None:
+        """Let the initializer set another value."""
+        self._initial = value
+
     def initialized_value(self) -> Variable:
         """Give the variable: its value is the same wherever it is read."""
         return self
@@ -122,9 +112,20 @@ class Variable(Node):
         self.storage[...] = array
         self.is_initialized = True
 
-    def numpy(self) -> NDArray[Any]:
-        """Copy the value."""
-        return self.value_now().copy()
+    @property
+    def name(self) -> str:
+        """The name, and ``":0"``."""
+        return f"{self.shared_name if modes.is_eager() else self.op.name}:0"
+
+    @property
+    def shared_name(self) -> str:
+        """The name in a graph; without one it is what was given, even if others have it too."""
+        return self.op.name if self._is_of_graph or modes.in_graph() else self._given_name
+
+    def value_eagerly(self) -> NDArray[Any]:
+        """Give the value itself, as it is without a session."""
+        modes.read_eagerly()
+        return self.value_now()
 
     def value_now(self) -> NDArray[Any]:
         """Give the value itself.
@@ -134,6 +135,8 @@ class Variable(Node):
         UninitializedError
             It has none yet.
         """
+        if not self.is_initialized and not self._is_of_graph and modes.is_eager():
+            self.initialize()
         if not self.is_initialized:
             raise UninitializedError(
                 f"Attempting to use uninitialized value {self.op.name}; run "
@@ -142,24 +145,57 @@ class Variable(Node):
             )
         return self.storage
 
+    def has_value(self) -> bool:
+        """Whether there is a value."""
+        return self.is_initialized
+
     def read_value(self) -> Variable:
         """Give the variable, whose value a session reads."""
         return self
 
     value = read_value
 
-    def assign(self, value: Any, use_locking: bool = False, name: Any = None) -> Node:  # noqa: ARG002
-        """Give what sets the value."""
-        return Action(self.graph, "Assign", lambda s, f: self._assign(valued(value, s, f)), name)
+    def assign(
+        self,
+        value: Any,
+        use_locking: bool = False,  # noqa: ARG002
+        name: Any = None,
+        read_value: bool = True,  # noqa: ARG002
+    ) -> Node:
+        """Set the value, or give what a session sets it with."""
+        return self._change("Assign", lambda s, f: self._assign(valued(value, s, f)), name)
 
-    def assign_add(self, delta: Any, use_locking: bool = False, name: Any = None) -> Node:  # noqa: ARG002
-        """Give what adds to the value."""
-        return Action(
-            self.graph,
-            "AssignAdd",
-            lambda s, f: self._assign(self.value_now() + valued(delta, s, f)),
-            name,
+    def assign_add(
+        self,
+        delta: Any,
+        use_locking: bool = False,  # noqa: ARG002
+        name: Any = None,
+        read_value: bool = True,  # noqa: ARG002
+    ) -> Node:
+        """Add to the value, or give what a session adds with."""
+        return self._change(
+            "AssignAdd", lambda s, f: self._assign(self.value_now() + valued(delta, s, f)), name
         )
+
+    def assign_sub(
+        self,
+        delta: Any,
+        use_locking: bool = False,  # noqa: ARG002
+        name: Any = None,
+        read_value: bool = True,  # noqa: ARG002
+    ) -> Node:
+        """Subtract from the value, or give what a session subtracts with."""
+        return self._change(
+            "AssignSub", lambda s, f: self._assign(self.value_now() - valued(delta, s, f)), name
+        )
+
+    def _change(self, kind: str, function: Callable[..., Any], name: Any) -> Node:
+        if modes.is_eager():
+            function(None, {})
+            return self
+        change = Change(self, kind, function, name)
+        modes.keep(lambda: function(None, {}))
+        return change
 
     def evaluate(self, session: Any, feeds: dict[Node, Any]) -> Any:  # noqa: ARG002
         """Copy the value, as a session does."""
@@ -179,7 +215,17 @@ class Variable(Node):
         return self.value_now().copy()
 
     def __repr__(self) -> str:
-        return f"<tf.Variable {self.name!r} shape={self.shape} dtype={self.dtype.name}>"
+        about = f"shape={self.shape} dtype={self.dtype.name}"
+        if self._is_of_graph or modes.in_graph():
+            return f"<tf.Variable {self.name!r} {about}>"
+        if modes.has_kept():
+            modes.read_eagerly()
+        # To look is not to decide: a session may come yet.
+        value = self.storage if self.is_initialized else self._initial
+        text = repr(value if value.ndim else value.item())
+        return f"<tf.Variable '{self._given_name}:0' {about}, numpy={text}>"
+
+    __str__ = __repr__
 
 
 class Action(Node):
@@ -196,119 +242,30 @@ class Action(Node):
         return self._function(session, feeds)
 
 
+class Change(Valued, Action):
+    """A change of a variable; where there is no session, it is the variable that was changed."""
+
+    def __init__(
+        self, variable: Variable, kind: str, function: Callable[..., Any], name: str | None
+    ) -> None:
+        super().__init__(variable.graph, kind, function, name)
+        self._variable = variable
+
+    def value_eagerly(self) -> NDArray[Any]:
+        """Give the value of the variable."""
+        return self._variable.value_eagerly()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._variable, name)
+
+
 def valued(value: Any, session: Any, feeds: dict[Node, Any]) -> Any:
     """Give the value of a node, or the value itself."""
     if not isinstance(value, Node):
         return value
     return feeds[value] if value in feeds else value.evaluate(session, feeds)
-
-
-class VariableScope:
-    """Where ``tf.get_variable`` looks."""
-
-    def __init__(self, name: str, reuse: Any = False, initializer: Any = None) -> None:
-        self.name = name
-        self.original_name_scope = f"{name}/" if name else ""
-        self.reuse = reuse
-        self.initializer = initializer
-
-    def reuse_variables(self) -> None:
-        """Find variables from now on, and make none."""
-        self.reuse = True
-
-
-def get_variable_scope() -> VariableScope:
-    """Give the current scope of the default graph."""
-    held = get_default_graph().get_collection_ref(_SCOPE)
-    if not held:
-        held.append(VariableScope(""))
-    scope: VariableScope = held[-1]
-    return scope
-
-
-@contextlib.contextmanager
-def variable_scope(
-    name_or_scope: Any = None,
-    default_name: str | None = None,
-    values: Any = None,  # noqa: ARG001
-    initializer: Any = None,
-    reuse: Any = None,
-    **_: Any,
-) -> Iterator[VariableScope]:
-    """Put a name in front of variables that ``tf.get_variable`` makes or finds meanwhile."""
-    outer = get_variable_scope()
-    if isinstance(name_or_scope, VariableScope):
-        name = name_or_scope.name
-    else:
-        name = name_or_scope or default_name or ""
-        name = f"{outer.name}/{name}" if outer.name and name else name or outer.name
-    scope = VariableScope(
-        name, outer.reuse if reuse is None else reuse, initializer or outer.initializer
-    )
-    held = get_default_graph().get_collection_ref(_SCOPE)
-    held.append(scope)
-    try:
-        with get_default_graph().name_scope(f"{name}/" if name else None):
-            yield scope
-    finally:
-        held.remove(scope)
-
-
-def get_variable(
-    name: str,
-    shape: Any = None,
-    dtype: Any = None,
-    initializer: Any = None,
-    regularizer: Any = None,  # noqa: ARG001
-    trainable: bool | None = None,
-    collections: Iterable[str] | None = None,
-    **_: Any,
-) -> Variable:
-    """Find a variable by its full name, or make it, as the scope says.
-
-    Raises
-    ------
-    InvalidArgumentError
-        It exists and the scope does not reuse, or the other way round; a ValueError.
-    """
-    scope = get_variable_scope()
-    full = f"{scope.name}/{name}" if scope.name else name
-    store = get_default_graph().get_collection_ref(_STORE)
-    known = {x.op.name: x for x in store}
-    if full in known:
-        if not scope.reuse:
-            raise InvalidArgumentError(
-                f"Variable {full} already exists, disallowed. Did you mean to set reuse=True or "
-                "reuse=tf.AUTO_REUSE in VarScope?"
-            )
-        found: Variable = known[full]
-        return found
-    if scope.reuse is True:
-        raise InvalidArgumentError(
-            f"Variable {full} does not exist, or was not created with tf.get_variable(). Did you "
-            "mean to set reuse=tf.AUTO_REUSE in VarScope?"
-        )
-    value = _made(scope.initializer if initializer is None else initializer, full, shape, dtype)
-    with get_default_graph().name_scope(None):
-        made = Variable(value, trainable, collections, name=full, dtype=dtype)
-    store.append(made)
-    return made
-
-
-def _made(initializer: Any, name: str, shape: Any, dtype: Any) -> Any:
-    if initializer is not None and not callable(initializer):
-        return initializer
-    if shape is None:
-        raise InvalidArgumentError(
-            f"Shape of a new variable ({name}) must be fully defined, but instead was <unknown>."
-        )
-    sizes = TensorShape(shape).as_list()
-    wanted = as_dtype(np.float32 if dtype is None else dtype)
-    if initializer is not None:
-        make = initializer() if isinstance(initializer, type) else initializer
-        return make(sizes, dtype=wanted)
-    # TensorFlow draws random numbers; whoever saves without setting a value learns nothing here.
-    return np.zeros(sizes, dtypes.numpy_dtype(int(wanted)))
 
 
 def _initial(value: Any, dtype: Any) -> NDArray[Any]:
