@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -274,3 +275,35 @@ def test_dtypes_tell_their_kinds() -> None:
     assert tf.types_pb2.DT_INT32 == tf.types_pb2.DataType.Value("DT_INT32") == 3
     with pytest.raises(AttributeError):
         _ = tf.types_pb2.DT_NOTHING
+
+
+def test_nests_and_functions() -> None:
+    class Pair(NamedTuple):
+        a: object
+        b: object
+
+    nest = {"b": [1, (2, Pair(3, 4))], "a": 0}
+    assert tf.nest.flatten(nest) == [0, 1, 2, 3, 4]
+    doubled = tf.nest.map_structure(lambda x, y: x + y, nest, nest)
+    assert doubled == {"b": [2, (4, Pair(6, 8))], "a": 0}
+    assert list(doubled) == ["b", "a"]
+    for wrong in ([1], [1, [2]], 3):
+        with pytest.raises(ValueError, match="same nested structure"):
+            tf.nest.map_structure(max, [1, 2], wrong)
+    with pytest.raises(ValueError, match="same nested structure"):
+        tf.nest.map_structure(max, 1, [1])
+    module = tf.Module()
+    module.held = {"x": [1, 2]}
+    assert type(tf.nest.map_structure(str, module.held)) is dict
+
+    @tf.function
+    def plain() -> int:
+        return 1
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    def signed(x: object) -> object:
+        return tf.matmul(x, x)
+
+    assert plain() == 1
+    with pytest.raises(AttributeError, match="computes nothing"):
+        signed(1)

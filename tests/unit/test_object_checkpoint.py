@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import logging
+import pickle
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,6 +122,16 @@ def test_what_cannot_be_restored_is_not_saved() -> None:
     with pytest.raises(InvalidArgumentError, match="must be str"):
         ObjectCheckpoint(d={1: ones(1)}).write("no")
     assert not list(Path().glob("no*"))
+
+
+def test_copies_of_tracked_containers_are_plain() -> None:
+    checkpoint = ObjectCheckpoint(given=[1, ones(1)], table={"a": ones(1)})
+    for copied in (copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))):
+        assert type(copied(checkpoint.given)) is list
+        assert type(copied(checkpoint.table)) is dict
+    copy.copy(checkpoint.given).append(2)
+    assert len(checkpoint.given) == 2
+    assert names(checkpoint.write("ckpt")) == ["given[1]", "table.a"]
 
 
 def test_a_save_that_fails_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,9 @@ TABLE: dict[str, str] = {
         "fastckpt.compat.switches",
         "as_bytes=as_bytes as_text=as_text as_str=as_text as_str_any=as_text",
     ),
+    **_rows("nest", "fastckpt.compat.nest", "flatten is_nested map_structure"),
+    "function": "fastckpt.compat.switches:function",
+    "TensorSpec": "fastckpt.compat.switches:TensorSpec",
     **_renamed(
         "version",
         "fastckpt.compat.switches",

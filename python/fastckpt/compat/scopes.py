@@ -1,5 +1,7 @@
 """``tf.get_variable`` and the scopes in which it looks."""
 
+# ruff: noqa: FBT001, FBT002 - TensorFlow's signatures
+
 from __future__ import annotations
 
 import contextlib

@@ -13,7 +13,9 @@ __all__ = [
     "VERSION",
     "Options",
     "PhysicalDevice",
+    "TensorSpec",
     "executing_eagerly",
+    "function",
     "list_physical_devices",
     "never",
     "nothing",
@@ -39,6 +41,19 @@ class Options:
 
 def nothing(*_: Any, **__: Any) -> None:
     """Do nothing: ``disable_v2_behavior``, ``enable_eager_execution`` and their kin."""
+
+
+class TensorSpec(NamedTuple):
+    """What a function expects."""
+
+    shape: Any
+    dtype: Any = "float32"
+    name: str | None = None
+
+
+def function(func: Any = None, **_: Any) -> Any:
+    """Give the function itself: nothing is traced, and what computes in it says so when called."""
+    return (lambda x: x) if func is None else func
 
 
 def never(*_: Any, **__: Any) -> bool:

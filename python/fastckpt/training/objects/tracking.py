@@ -146,6 +146,10 @@ class TrackedList(list[Any]):
         self.extend(values)
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy belongs to no object yet.
+        return list, (list(self),)
+
     def children(self) -> dict[Any, Any]:
         """Give the children.
 
@@ -196,6 +200,10 @@ class TrackedDict(dict[Any, Any]):
     def __ior__(self, values: Any) -> TrackedDict:  # type: ignore[misc]
         self.update(values)
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy belongs to no object yet.
+        return dict, (dict(self),)
 
     def children(self) -> dict[Any, Any]:
         """Give the children.
