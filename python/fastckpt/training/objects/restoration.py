@@ -68,11 +68,10 @@ class Restoration:
         """Whether an object of the program has a stored one."""
         return id(value) in self._bound_ids
 
-    def unresolved(self) -> Iterator[str]:
-        """Name the stored objects that have values and are no object of the program."""
-        for number, node in enumerate(self._objects.message.nodes):
-            if node.attributes and number not in self.bound:
-                yield self.name(number)
+    def unresolved(self) -> list[int]:
+        """List the stored objects that have values and are no object of the program."""
+        nodes = enumerate(self._objects.message.nodes)
+        return [number for number, x in nodes if x.attributes and number not in self.bound]
 
     def unused(self) -> Iterator[str]:
         """Name the stored values that the objects of the program have no use for."""
@@ -141,9 +140,12 @@ class Restoration:
         # Nobody asked what became of the values, so that it is said here.
         if self.is_quiet or sys.is_finalizing():
             return
-        left = list(self.unresolved())
-        for name in left[:_FIRST]:
-            _log.warning("Value in checkpoint could not be found in the restored object: %s", name)
+        left = self.unresolved()
+        for number in left[:_FIRST]:
+            _log.warning(
+                "Value in checkpoint could not be found in the restored object: %s",
+                self.name(number),
+            )
         if left:
             _log.warning(
                 "%d values of %r were not restored; ask the result of restore() for "

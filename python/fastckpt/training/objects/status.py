@@ -45,17 +45,18 @@ class LoadStatus:
             An AssertionError.
         """
         self.assert_existing_objects_matched()
-        left = list(self._restoration.unresolved())
+        left = self._restoration.unresolved()
         if left:
+            names = [self._restoration.name(x) for x in left[:_FIRST]]
             raise UnmatchedError(
-                f"Unresolved object in checkpoint {left[0]}{_more(left)}; restore into objects "
-                "that have it, or call expect_partial() instead"
+                f"Unresolved object in checkpoint {names[0]}{_more(names, len(left))}; restore "
+                "into objects that have it, or call expect_partial() instead"
             )
         unused = list(self._restoration.unused())
         if unused:
             raise UnmatchedError(
                 "Unused attributes in these objects (the attributes exist in the checkpoint but "
-                f"were not restored): {unused[0]}{_more(unused)}"
+                f"were not restored): {unused[0]}{_more(unused, len(unused))}"
             )
         return self
 
@@ -198,6 +199,6 @@ def _texts(values: list[Any]) -> str:
     return f"[{', '.join(in_short(repr(x)) for x in values[:_FIRST])}]"
 
 
-def _more(names: list[str]) -> str:
+def _more(names: list[str], count: int) -> str:
     others = ", ".join(names[1:_FIRST])
-    return f" (and {len(names) - 1} more: {others})" if others else ""
+    return f" (and {count - 1} more: {others})" if others else ""
