@@ -212,6 +212,7 @@ void Reader::VerifyBlock(const BlockTable& table, std::uint32_t block) const {
   const Entry& e = entry(id);
   const BlockRange range = RangeOf(table, e, block);
   const std::uint64_t offset = e.offset + range.begin;
+  SourceOf(id).ExpectRead(offset, range.size());
   const std::uint32_t actual = CrcOfRange(SourceOf(id), offset, range.size());
   CountRead(range.size());
   const std::uint32_t expected = index_.block_crcs(table)[block];
@@ -227,8 +228,9 @@ void Reader::VerifyBlock(const BlockTable& table, std::uint32_t block) const {
 }
 
 void Reader::Verify(std::uint32_t id) const {
-  const StoredBytes stored = Fetch(id);
   const Entry& e = entry(id);
+  if (e.size > 0) SourceOf(id).ExpectRead(e.offset, e.size);
+  const StoredBytes stored = Fetch(id);
   const auto elements =
       static_cast<std::uint64_t>(tensor::NumElements(index_.shape(e)).value_or(0));
   if (e.dtype == tensor::kString) {

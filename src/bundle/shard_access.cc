@@ -6,11 +6,16 @@ namespace fastckpt::bundle {
 
 ShardAccess::ShardAccess(const Reader& reader) : reader_(reader), ways_(reader.shards().size()) {}
 
-void ShardAccess::Want(std::uint32_t id) {
+bool ShardAccess::IsInside(std::uint32_t id) const {
   const Entry& entry = reader_.entry(id);
-  if (entry.status != EntryStatus::kOk || entry.sliced) return;
+  if (entry.status != EntryStatus::kOk || entry.sliced) return false;
   const io::Source* const source = reader_.shards()[entry.shard_slot].source.get();
-  if (source == nullptr || !IsRange(entry.offset, entry.size, source->size())) return;
+  return source != nullptr && IsRange(entry.offset, entry.size, source->size());
+}
+
+void ShardAccess::Want(std::uint32_t id) {
+  if (!IsInside(id)) return;
+  const Entry& entry = reader_.entry(id);
   Way& way = ways_[entry.shard_slot];
   way.begin = std::min(way.begin, entry.offset);
   way.end = std::max(way.end, entry.offset + entry.size);
@@ -26,7 +31,6 @@ void ShardAccess::Choose(bool keep_cached) {
     if (way.wanted_bytes < kColdBytes || !source->IsCold(way.begin, way.end - way.begin)) continue;
     waits_ = true;
     if (!keep_cached) way.source = source->direct();
-    way.needs_readahead = way.source == nullptr;
   }
 }
 
@@ -36,10 +40,13 @@ const io::Source& ShardAccess::SourceOf(std::uint32_t id) const {
   return chosen != nullptr ? *chosen : source;
 }
 
-void ShardAccess::StartReadahead(std::uint32_t id, std::uint64_t begin, std::uint64_t size) const {
-  const Entry& entry = reader_.entry(id);
-  if (!ways_[entry.shard_slot].needs_readahead) return;
-  reader_.SourceOf(id).StartReadahead(entry.offset + begin, size);
+void ShardAccess::ExpectRead(std::uint32_t first, std::uint32_t last) const {
+  if (!IsInside(first) || !IsInside(last)) return;
+  const Entry& entry = reader_.entry(first);
+  const std::uint64_t end = reader_.entry(last).offset + reader_.entry(last).size;
+  const bool is_range = reader_.entry(last).shard_slot == entry.shard_slot && end > entry.offset;
+  if (!is_range || ways_[entry.shard_slot].source != nullptr) return;
+  reader_.SourceOf(first).ExpectRead(entry.offset, end - entry.offset);
 }
 
 }  // namespace fastckpt::bundle

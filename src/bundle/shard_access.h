@@ -21,14 +21,13 @@ class ShardAccess {
   // Says that an entry's bytes will be read. Malformed ones are no matter.
   void Want(std::uint32_t id);
   // Looks at the shards. Mapped ones of which most is missing from memory are read past the page
-  // cache, the fastest way from the device; with `keep_cached`, and where the source does not
-  // offer it, read-ahead is asked for instead.
+  // cache, the fastest way from the device, unless `keep_cached`.
   void Choose(bool keep_cached);
 
   // As Reader::SourceOf, but by the best way.
   const io::Source& SourceOf(std::uint32_t id) const;
-  // Lets the system begin with the bytes of an entry where that is of use.
-  void StartReadahead(std::uint32_t id, std::uint64_t begin, std::uint64_t size) const;
+  // Source::ExpectRead of the bytes from one entry to another, where they are read from a map.
+  void ExpectRead(std::uint32_t first, std::uint32_t last) const;
   // Whether reads wait for the device rather than for memory.
   bool waits() const { return waits_; }
 
@@ -38,8 +37,10 @@ class ShardAccess {
     std::uint64_t end = 0;
     std::uint64_t wanted_bytes = 0;
     const io::Source* source = nullptr;  // null: the reader's
-    bool needs_readahead = false;
   };
+
+  // Whether the entry is well-formed, and its shard there and long enough.
+  bool IsInside(std::uint32_t id) const;
 
   const Reader& reader_;
   std::vector<Way> ways_;

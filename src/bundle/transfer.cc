@@ -44,6 +44,11 @@ TransferJob::TransferJob(std::shared_ptr<const Reader> reader, std::vector<Trans
   for (const Transfer& transfer : transfers_) access_.Want(transfer.id);
   access_.Choose(options_.keep_cached);
   Plan();
+  for (const Unit& unit : units_) {
+    // The first piece of a tensor speaks for all.
+    if (unit.piece > 0) continue;
+    access_.ExpectRead(transfers_[unit.first].id, transfers_[unit.first + unit.count - 1].id);
+  }
   const bool is_inline = options_.num_threads == 0;
   const int num_threads = access_.waits() && !is_inline
                               ? std::max(options_.num_threads, io::kDirectDepth)
@@ -172,7 +177,6 @@ void TransferJob::RunPiece(const Unit& unit) {
   const std::uint64_t begin = unit.piece * kPieceBytes;
   const std::uint64_t size = std::min(kPieceBytes, entry.size - begin);
   try {
-    access_.StartReadahead(transfer.id, begin, size);
     split.crcs[unit.piece] = Move(transfer, begin, size, {});
   } catch (const Error& error) {
     if (!split.failed.exchange(true)) Fail(transfer.id, error);

@@ -48,9 +48,9 @@ class FileSystem {
   // Whether the page at an address of a map is in memory: 1 yes, 0 no. 1 as well where the system
   // does not say.
   virtual int IsResident(const std::uint8_t* address) = 0;
-  // Starts reading a range into the page cache. A hint: does nothing where the system has no such
-  // call.
-  virtual int StartReadahead(int descriptor, std::uint64_t offset, std::uint64_t size) = 0;
+  // Part of a map will be read from its begin to its end: what is missing from memory had better
+  // come in large pages and requests. A hint: does nothing where the system has no such call.
+  virtual int ExpectReads(const std::uint8_t* address, std::uint64_t size) = 0;
   // Lets reads and writes of an open file go past the page cache, or through it again. In direct
   // mode offset, size and address are multiples of io/direct.h's kDirectAlignment, else -EINVAL.
   // -EINVAL too, here or from the first transfer, where the file system has no such mode.

@@ -80,8 +80,8 @@ class RecordingFileSystem final : public FileSystem {
     return base_.Unmap(address, size);
   }
   int IsResident(const std::uint8_t* address) override { return base_.IsResident(address); }
-  int StartReadahead(int descriptor, std::uint64_t offset, std::uint64_t size) override {
-    return base_.StartReadahead(descriptor, offset, size);
+  int ExpectReads(const std::uint8_t* address, std::uint64_t size) override {
+    return base_.ExpectReads(address, size);
   }
   int SetDirect(int descriptor, bool is_direct) override {
     return base_.SetDirect(descriptor, is_direct);

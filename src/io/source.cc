@@ -1,6 +1,7 @@
 #include "io/source.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -19,6 +20,18 @@ constexpr std::size_t kReadBytes = std::size_t{256} << 10;
 // Pages looked at to tell whether a range is in memory, and how many of them may be.
 constexpr std::uint64_t kColdSamples = 16;
 constexpr std::uint64_t kMaxResident = 4;
+
+// The system reads about this much at once of what is expected to be read. It is told of reads that
+// are as large, and of smaller ones only where they follow each other: others would make it read
+// what nobody wants. In a sequence it is told this far ahead, so that it is told seldom.
+constexpr std::uint64_t kExpectedBytes = std::uint64_t{8} << 20;
+// A read follows another when it begins at most this much behind its end.
+constexpr std::uint64_t kNear = std::uint64_t{4} << 20;
+// No read begins near this.
+constexpr std::uint64_t kNowhere = std::uint64_t{1} << 63;
+// Each range of a map that the system is told of may become one more map to it, and a process may
+// have 65530 on Linux.
+constexpr std::uint64_t kMaxExpectedRanges = 8192;
 
 class FileSource : public Source {
  public:
@@ -78,11 +91,25 @@ class MappedSource final : public FileSource {
     return num_resident <= kMaxResident;
   }
 
-  void StartReadahead(std::uint64_t offset, std::uint64_t size) const noexcept override {
-    file().file_system().StartReadahead(file().descriptor(), offset, size);
+  void ExpectRead(std::uint64_t offset, std::uint64_t size) const noexcept override {
+    const std::uint64_t end = offset + size;
+    const bool follows = offset - expected_.exchange(end, std::memory_order_relaxed) <= kNear;
+    const std::uint64_t least = std::max(kExpectedBytes, this->size() / kMaxExpectedRanges);
+    if (!follows && size < least) return;
+    const std::uint64_t told = told_.load(std::memory_order_relaxed);
+    if (follows && end <= told && told - end <= least) return;
+    const std::uint64_t until = follows ? std::min(end + least, this->size()) : end;
+    told_.store(until, std::memory_order_relaxed);
+    FileSystem& file_system = file().file_system();
+    if (file_system.IsResident(data() + until - 1) != 0) return;
+    file_system.ExpectReads(data() + offset, until - offset);
   }
 
  private:
+  // Ends of what was announced last, and of what the system was told of last. Threads that announce
+  // at once may hide sequences from each other, no more.
+  mutable std::atomic<std::uint64_t> expected_{kNowhere};
+  mutable std::atomic<std::uint64_t> told_{0};
   // Nobody reads from the descriptor of a map but this.
   std::optional<DirectSource> direct_;
 };
@@ -145,7 +172,7 @@ bool Source::IsCold(std::uint64_t, std::uint64_t) const {
   return false;
 }
 
-void Source::StartReadahead(std::uint64_t, std::uint64_t) const noexcept {}
+void Source::ExpectRead(std::uint64_t, std::uint64_t) const noexcept {}
 
 std::shared_ptr<const Source> OpenSource(const std::string& path, Backend backend,
                                          FileSystem& file_system) {

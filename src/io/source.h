@@ -51,8 +51,9 @@ class Source {
   // Whether most of a range is not in memory; a few samples are looked at. Always false for what is
   // not mapped.
   virtual bool IsCold(std::uint64_t offset, std::uint64_t size) const;
-  // Lets the system begin to read a range of a map, and returns; never fails.
-  virtual void StartReadahead(std::uint64_t offset, std::uint64_t size) const noexcept;
+  // A range, not an empty one, is to be read next, from begin to end: the system is told how to
+  // read what is missing of a map where that is much, or follows what was announced before.
+  virtual void ExpectRead(std::uint64_t offset, std::uint64_t size) const noexcept;
 
  protected:
   Source(std::string path, std::uint64_t size, const std::uint8_t* data)

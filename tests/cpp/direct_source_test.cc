@@ -198,7 +198,7 @@ Counts Transfer(const BundleWriter& bundle, bool cold, TransferOptions options, 
     CHECK_EQ(reader->IsVerified(ids[i]), options.verify);
   }
   CHECK_EQ(job.bytes_read(), reader->stored_bytes());
-  return {files.calls(Call::kRead) - before, files.calls(Call::kStartReadahead)};
+  return {files.calls(Call::kRead) - before, files.calls(Call::kExpectReads)};
 }
 
 TEST(warm_maps_are_neither_read_nor_read_ahead) {

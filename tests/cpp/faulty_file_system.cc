@@ -121,9 +121,10 @@ int FaultyFileSystem::IsResident(const std::uint8_t* address) {
   return cold_ ? 0 : Posix().IsResident(address);
 }
 
-int FaultyFileSystem::StartReadahead(int descriptor, std::uint64_t offset, std::uint64_t size) {
-  if (const int fault = Enter(Call::kStartReadahead)) return fault;
-  return Posix().StartReadahead(descriptor, offset, size);
+int FaultyFileSystem::ExpectReads(const std::uint8_t* address, std::uint64_t size) {
+  if (const int fault = Enter(Call::kExpectReads)) return fault;
+  if (on_expect_reads_) on_expect_reads_(address, size);
+  return Posix().ExpectReads(address, size);
 }
 
 int FaultyFileSystem::SetDirect(int descriptor, bool is_direct) {

@@ -25,7 +25,7 @@ enum class Call : std::size_t {
   kUnmap,
   kIsRemote,
   kIsResident,
-  kStartReadahead,
+  kExpectReads,
   kSetDirect,
   kOpenWrite,
   kOpenDirectory,
@@ -70,6 +70,10 @@ class FaultyFileSystem final : public io::FileSystem {
   void OnFault(std::function<void()> hook) { on_fault_ = std::move(hook); }
   // Called before each read, in the reading thread.
   void BeforeReads(std::function<void()> hook) { before_read_ = std::move(hook); }
+  // Called with the address and size of each range that is expected to be read.
+  void OnExpectReads(std::function<void(const std::uint8_t*, std::uint64_t)> hook) {
+    on_expect_reads_ = std::move(hook);
+  }
   // No page counts as being in memory.
   void MakeCold() { cold_ = true; }
   // The file system has no direct mode.
@@ -93,7 +97,7 @@ class FaultyFileSystem final : public io::FileSystem {
   int Unmap(const std::uint8_t* address, std::size_t size) override;
   int IsRemote(int descriptor) override;
   int IsResident(const std::uint8_t* address) override;
-  int StartReadahead(int descriptor, std::uint64_t offset, std::uint64_t size) override;
+  int ExpectReads(const std::uint8_t* address, std::uint64_t size) override;
   int SetDirect(int descriptor, bool is_direct) override;
   int OpenWrite(const std::string& path, io::WriteMode mode) override;
   int OpenDirectory(const std::string& path) override;
@@ -130,6 +134,7 @@ class FaultyFileSystem final : public io::FileSystem {
   std::size_t max_read_ = std::numeric_limits<std::size_t>::max();
   std::size_t max_write_ = std::numeric_limits<std::size_t>::max();
   std::function<void()> before_read_;
+  std::function<void(const std::uint8_t*, std::uint64_t)> on_expect_reads_;
   std::function<void()> on_fault_;
   bool interrupt_often_ = false;
   bool skip_syncs_ = false;

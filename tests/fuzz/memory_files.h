@@ -52,7 +52,7 @@ class MemoryFiles final : public io::FileSystem {
   int Map(int descriptor, std::size_t size, const std::uint8_t** address) override;
   int Unmap(const std::uint8_t*, std::size_t) override { return 0; }
   int IsResident(const std::uint8_t*) override { return 1; }
-  int StartReadahead(int, std::uint64_t, std::uint64_t) override { return 0; }
+  int ExpectReads(const std::uint8_t*, std::uint64_t) override { return 0; }
   int SetDirect(int, bool) override { return 0; }
   int IsRemote(int) override { return 0; }
 
