@@ -10,16 +10,18 @@ Error InvalidArgument(const char* message, const std::string& path) {
   return Error(ErrorCode::kInvalidArgument, message).At(path);
 }
 
-void CheckName(const std::string& name, io::FileSystem& file_system) {
+void CheckName(const std::string& name) {
   if (name.empty()) throw InvalidArgument("the path is empty; pass the path of a file", name);
   if (name.back() == '/') throw InvalidArgument("the path of a file ends in a separator", name);
   if (name.find('\0') != std::string::npos) {
     throw InvalidArgument("the path holds a NUL character", name);
   }
+}
+
+void CheckNoDirectory(const std::string& path, io::FileSystem& file_system) {
   io::FileStatus status;
-  if (file_system.StatPath(name, &status) >= 0 && status.is_directory) {
-    throw InvalidArgument("the path is a directory; pass that of a file inside it", name);
-  }
+  if (file_system.StatPath(path, &status) < 0 || !status.is_directory) return;
+  throw InvalidArgument("the path is a directory; pass that of a file inside it", path);
 }
 
 // Both are shorter than the name of the lock: what is too long fails before anything is written.
@@ -40,7 +42,7 @@ FileReplacement::FileReplacement(const std::string& name, const Options& options
       file_system_(file_system),
       made_directories_(file_system),
       lock_(file_system) {
-  CheckName(name, file_system);
+  CheckName(name);
   const std::string parent = ParentOf(name);
   made_directories_.Plan(parent);
   made_directories_.Make();
@@ -56,6 +58,7 @@ void FileReplacement::CheckUsable() const {
 
 io::Sink& FileReplacement::Create(const std::string& path) {
   CheckUsable();
+  CheckNoDirectory(path, file_system_);
   const auto [place, is_new] = files_.try_emplace(path, TemporaryName(path), file_system_);
   if (!is_new) throw InvalidArgument("the file is created already", path);
   file_system_.Unlink(TemporaryName(path));

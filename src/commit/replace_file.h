@@ -34,7 +34,7 @@ class FileReplacement {
  public:
   // Makes missing parent directories and takes the lock of the prefix `name`, which owns the
   // temporaries of all files until the end. Throws Busy while a live writer holds it,
-  // InvalidArgument for a name that is empty, ends in a separator or is a directory, and Io.
+  // InvalidArgument for a name that is empty or ends in a separator, and Io.
   FileReplacement(const std::string& name, const Options& options,
                   io::FileSystem& file_system = io::FileSystem::Posix());
   // Aborts unless committed. In a forked child it closes and removes nothing.
@@ -43,7 +43,8 @@ class FileReplacement {
   FileReplacement& operator=(const FileReplacement&) = delete;
 
   // An empty file, `path` + ".tmp", that will stand at `path`, in the directory of `name`; each
-  // path once. What a dead writer left under that name is removed.
+  // path once. What a dead writer left under that name is removed. Throws InvalidArgument for a
+  // directory, and Io.
   io::Sink& Create(const std::string& path);
 
   // Syncs the files, renames them and syncs the directory. Whatever it throws, nothing has changed

@@ -24,6 +24,7 @@ Error InvalidArgument(std::string message, const std::string& prefix) {
   return Error(ErrorCode::kInvalidArgument, std::move(message)).At(prefix);
 }
 
+// A directory of the same name is in nobody's way: the files stand beside it.
 void CheckSpelling(const std::string& prefix) {
   if (prefix.empty()) throw InvalidArgument("the prefix is empty; pass a path", prefix);
   if (prefix.back() == '/') {
@@ -34,13 +35,11 @@ void CheckSpelling(const std::string& prefix) {
   if (prefix.find('\0') != std::string::npos) {
     throw InvalidArgument("the prefix holds a NUL character", prefix);
   }
-}
-
-void CheckNoDirectory(const std::string& prefix, io::FileSystem& file_system) {
-  io::FileStatus status;
-  if (file_system.StatPath(prefix, &status) < 0 || !status.is_directory) return;
-  throw InvalidArgument(
-      "the prefix is a directory; pass a prefix inside it, such as " + prefix + "/ckpt", prefix);
+  const std::string base = prefix.substr(prefix.rfind('/') + 1);
+  if (base == "." || base == "..") {
+    throw InvalidArgument(
+        "the prefix is a directory; pass a prefix inside it, such as " + prefix + "/ckpt", prefix);
+  }
 }
 
 // Where directories are missing the system does not get as far as the last component; beside the
@@ -111,7 +110,6 @@ struct Transaction::State {
 
 void Transaction::State::Begin() {
   CheckSpelling(prefix);
-  CheckNoDirectory(prefix, file_system);
   const std::string parent = ParentOf(prefix);
   CheckLength(prefix, made_directories.Plan(parent), file_system);
   made_directories.Make();

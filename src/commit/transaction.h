@@ -37,8 +37,8 @@ struct Options {
 class Transaction {
  public:
   // Makes missing parent directories, takes the lock and removes what dead writers left. Throws
-  // Busy while a live writer holds the prefix, InvalidArgument for a prefix that is empty, is a
-  // directory, ends in a separator or is too long for the names of its files, and Io.
+  // Busy while a live writer holds the prefix, InvalidArgument for a prefix that is empty, ends in
+  // a separator, "." or "..", or is too long for the names of its files, and Io.
   static std::unique_ptr<Transaction> Begin(const std::string& prefix, const Options& options,
                                             io::FileSystem& file_system = io::FileSystem::Posix());
   // Aborts unless committed. In a forked child it closes and removes nothing: the files belong to

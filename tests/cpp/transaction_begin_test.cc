@@ -33,16 +33,27 @@ using testing::WriteFile;
 TEST(impossible_prefixes_are_invalid_and_leave_no_trace) {
   const std::string directory = TemporaryDirectory();
   for (const std::string& prefix :
-       {std::string(), directory + "/", directory, directory + "/..",
-        directory + std::string("/a\0b", 4), directory + "/" + std::string(236, 'x'),
-        directory + "/new/" + std::string(236, 'x'),
+       {std::string(), std::string("."), std::string(".."), directory + "/", directory + "/.",
+        directory + "/..", directory + std::string("/a\0b", 4),
+        directory + "/" + std::string(236, 'x'), directory + "/new/" + std::string(236, 'x'),
         directory + "/new/" + std::string(256, 'x') + "/ck",
         directory + "/" + std::string(5000, '/') + "ck"}) {
     CHECK_ERROR(ErrorCode::kInvalidArgument, Transaction::Begin(prefix, {}));
     CHECK_EQ(NamesThere(), "");
   }
-  CHECK(Contains(MessageOf(ErrorCode::kInvalidArgument, [&] { Transaction::Begin(directory, {}); }),
-                 directory + "/ckpt"));
+  CHECK(Contains(
+      MessageOf(ErrorCode::kInvalidArgument, [&] { Transaction::Begin(directory + "/.", {}); }),
+      directory + "/./ckpt"));
+}
+
+TEST(a_directory_of_the_same_name_is_in_nobody_s_way) {
+  std::filesystem::create_directory(Prefix());
+  WriteFile(Prefix() + "/inside", "x");
+  for (std::uint64_t seed = 0; seed < 2; ++seed) {
+    Save(Prefix(), {.seed = seed});
+    CheckSaved(Prefix(), {.seed = seed});
+  }
+  CHECK_EQ(ReadFile(Prefix() + "/inside"), "x");
 }
 
 TEST(the_longest_possible_name_is_saved) {

@@ -66,7 +66,7 @@ def test_the_process_dies_right_before_the_change(fast_folder: Path, saver: Save
 
 
 def test_a_save_that_fails_is_told(fast_folder: Path, saver: Saver) -> None:
-    ending = saver.save(str(fast_folder), 1)
+    ending = saver.save(f"{fast_folder}/", 1)
     assert ending.status == "failed"
     assert "InvalidArgumentError" in ending.error
 

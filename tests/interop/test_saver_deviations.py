@@ -84,14 +84,11 @@ def differs_hidden(sides: Sides, _: Any) -> None:
     theirs = refused(sides, "d/")
     assert theirs.value == "d/"
     assert ".index" in os.listdir("d")
+    assert refused(sides, "d/.").value == "d/."
+    assert "..index" in os.listdir("d")
     assert isinstance(refused(sides, "").error, ValueError)
     assert ".index" in os.listdir()
     assert sides.save(sides.ours(), "d/", 3) == sides.save(sides.theirs(), "d/", 3)
-
-
-def differs_directory(sides: Sides, _: Any) -> None:
-    assert refused(sides, "d").value == "d"
-    assert "d.index" in os.listdir()
 
 
 def differs_suffix(sides: Sides, _: Any) -> None:

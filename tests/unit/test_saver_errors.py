@@ -72,7 +72,8 @@ def test_constructors(name: str) -> None:
 SAVES: dict[str, tuple[type[Exception], Any]] = {
     "empty": (ValueError, lambda s: s.save("")),
     "directory": (InvalidArgumentError, lambda s: s.save("d/")),
-    "directory of that name": (InvalidArgumentError, lambda s: s.save("d")),
+    "directory itself": (InvalidArgumentError, lambda s: s.save("d/.")),
+    "directory above": (InvalidArgumentError, lambda s: s.save("..")),
     "none": (TypeError, lambda s: s.save(None, None)),
     "number": (TypeError, lambda s: s.save(None, 3)),
     "session": (TypeError, lambda s: s.save(3, "m")),

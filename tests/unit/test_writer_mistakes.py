@@ -77,6 +77,22 @@ def test_prefixes(here: Path, prefix: Any, words: list[str]) -> None:
     assert names_in(here / "dir") == []
 
 
+def test_a_directory_of_that_name_is_allowed_where_it_is_meant(here: Path) -> None:
+    (here / "dir").mkdir()
+    for _ in range(2):
+        with CheckpointWriter("dir", allow_directory=True) as writer:
+            writer.add_all(ONE)
+        assert loaded("dir") == {"w": [1, 1, 1]}
+    assert names_in(here / "dir") == []
+    for prefix in ("dir/", "dir/.", ".."):
+        refused(
+            lambda prefix=prefix: CheckpointWriter(prefix, allow_directory=True),
+            InvalidArgumentError,
+        )
+    # Whoever passes a directory to `save` mostly wants the files inside, though there is one.
+    refused(lambda: fastckpt.save("dir", ONE), InvalidArgumentError, "dir/ckpt")
+
+
 @pytest.mark.parametrize("url", ["gs://bucket/m", "s3://b/m", "file:///tmp/m", "hdfs://h/m"])
 def test_urls(here: Path, url: str) -> None:
     assert refused(lambda: fastckpt.save(url, ONE), UnsupportedError, "local").path == url

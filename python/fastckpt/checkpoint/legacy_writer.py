@@ -116,7 +116,7 @@ def save_v1(
     >>> save_v1("models/model.ckpt-7", {"w": np.ones((2, 3)), "step": 7})  # doctest: +SKIP
     'models/model.ckpt-7'
     """
-    prefix = destination(path)
+    prefix = destination(path, allow_directory=num_shards is not None)
     count = 0 if num_shards is None else _num_shards(num_shards)
     if num_shards is None and os.path.lexists(index_file(prefix)):
         raise InvalidArgumentError(

@@ -145,6 +145,9 @@ class CheckpointWriter:
     allow_gaps : bool
         Accept partitioned tensors of which slices are missing, as TensorFlow does; what is there
         can be restored.
+    allow_directory : bool
+        Accept the name of a directory for the prefix, as TensorFlow does: the files are beside
+        the directory.
 
     Raises
     ------
@@ -177,8 +180,9 @@ class CheckpointWriter:
         num_threads: int | None = None,
         backend: WriteBackend = "auto",
         allow_gaps: bool = False,
+        allow_directory: bool = False,
     ) -> None:
-        self._prefix = written = destination(prefix)
+        self._prefix = written = destination(prefix, allow_directory=allow_directory)
         self._names: dict[str, bool] = {}  # whether the name belongs to slices
         self._state = "open"
         check_write_backend(backend)

@@ -13,13 +13,16 @@ __all__ = ["absolute", "destination"]
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
-def destination(path: str | os.PathLike[str]) -> str:
+def destination(path: str | os.PathLike[str], *, allow_directory: bool = False) -> str:
     """Check the prefix of a checkpoint to be written.
 
     Parameters
     ----------
     path : str or PathLike
         Directory and base name, such as ``"models/ckpt-7"``. Missing directories are no error.
+    allow_directory : bool
+        Whether a directory may have that name. Nothing stands against it where all files have
+        suffixes, but whoever passes a directory to a save mostly wants its files inside.
 
     Returns
     -------
@@ -68,7 +71,8 @@ def destination(path: str | os.PathLike[str]) -> str:
             f"{prefix!r} is the name of a checkpoint's {kind} file; pass the prefix {without!r}",
             path=prefix,
         )
-    if os.path.basename(prefix) in (".", "..") or os.path.isdir(prefix):
+    is_parent = os.path.basename(prefix) in (".", "..")
+    if is_parent or (not allow_directory and os.path.isdir(prefix)):
         raise InvalidArgumentError(
             f"{prefix!r} is a directory; pass a prefix inside it such as "
             f"{os.path.join(prefix, 'ckpt')!r}",

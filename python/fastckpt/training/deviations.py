@@ -102,15 +102,9 @@ SAVER_DEVIATIONS: dict[str, Deviation] = {
     ),
     "hidden": Deviation(
         "Saver.save",
-        "'dir/' writes hidden files '.index' and so on; '' does, and raises afterwards",
+        "'dir/' and 'dir/.' write hidden files '.index' and so on; '' does, and raises afterwards",
         "InvalidArgumentError before anything is written; with a global step 'dir/' is fine",
         "such a checkpoint is not found again",
-    ),
-    "directory": Deviation(
-        "Saver.save",
-        "a prefix may have the name of a directory that is there",
-        "InvalidArgumentError before anything is written",
-        "load_checkpoint would look into the directory, and restore would take the files",
     ),
     "suffix": Deviation(
         "Saver.save",

@@ -84,7 +84,8 @@ def choose_place(
         A path or a name that is not text; a step that is no integer.
     InvalidArgumentError
         A name with path components; a file that another one of the save would replace; an empty
-        base name, a directory in the place of a file.
+        base name, a directory in the place of a file. A directory called like the prefix is in
+        nobody's way.
     """
     latest = STATE_FILE if latest_filename is None else _plain_name(latest_filename)
     path = as_text(save_path, "save_path", paths=session is None)
@@ -98,7 +99,7 @@ def choose_place(
         number = step_number(global_step, session)
         prefix = f"{path}-{number:08d}" if naming.pad_step_number else f"{path}-{number:d}"
     meta = None if meta_graph_suffix is None else meta_graph_filename(prefix, meta_graph_suffix)
-    place = Place(destination(prefix), os.path.dirname(path), latest, meta)
+    place = Place(destination(prefix, allow_directory=True), os.path.dirname(path), latest, meta)
     _check_files(place)
     return place
 

@@ -170,6 +170,7 @@ class _V2Writing:
             sync=layout.sync,
             num_threads=layout.num_threads,
             allow_gaps=True,
+            allow_directory=True,
         )
         self._before_commit: Callable[[], None] = _nothing
         try:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from fastckpt.checkpoint.existing import existing_checkpoint
 from fastckpt.checkpoint.tensorflow_errors import WrongStateError, WrongTypeError
 from fastckpt.errors import InvalidArgumentError, UnsupportedError
+from fastckpt.storage.destination import destination
 from fastckpt.storage.replace import replace_file
 from fastckpt.training import saver_graph
 from fastckpt.training.saver_base import SaverBase
@@ -74,6 +75,8 @@ class SaverSteps(SaverBase):
         named = self._targets()
         count = num_files(named, self._layout)
         path = returned_path(place.prefix, count, self._layout.version)
+        if count is None:  # the single file of V1 has the very name
+            destination(place.prefix)
         if call.write_state:
             self._check_state(place, path)
         pieces = collect(named, self._layout, call.session, share=share)
