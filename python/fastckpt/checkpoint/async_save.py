@@ -236,6 +236,20 @@ class _Task:
         except BaseException as error:  # noqa: BLE001
             self.error = error
 
+    def leave_to_parent(self) -> None:
+        """Say in a forked child that nobody waits for this save in vain."""
+        if self.ended.is_set():
+            return
+        self.error = CheckpointError(
+            f"the save of {self.prefix!r} goes on in the process that started it, of which this "
+            "is a forked child; ask for its result there",
+            path=self.prefix,
+        )
+        self.was_told = True
+        # Whatever lock the old one has may be held by a thread that is not here.
+        self.ended = threading.Event()
+        self.ended.set()
+
     def raise_error(self) -> None:
         """Raise what went wrong, if anything did."""
         self.was_told = True
@@ -273,9 +287,11 @@ class _Queue:
     ) -> None:
         """Wait for the save before, copy what may change, and start the thread."""
         with self._lock:
-            last, self._last = self._last, None
-            if last is not None:
-                AsyncSave(last).settle()
+            if self._last is not None:
+                last = AsyncSave(self._last)
+                last.wait()  # Ctrl-C may come, and leaves it under way
+                self._last = None
+                last.settle()
             # The prefix is taken, and wrong options are told, before the caller goes on.
             writer = begin()
             try:
@@ -300,7 +316,10 @@ class _Queue:
 
     def reset_after_fork(self) -> None:
         """Forget the parent's save: neither its thread nor the lock's holder is here."""
+        last = self._last
         self.__init__()  # type: ignore[misc]
+        if last is not None:
+            last.leave_to_parent()
 
 
 def is_frozen(value: Any, item: Input) -> bool:

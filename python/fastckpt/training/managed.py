@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import re
+from collections.abc import Callable
 from typing import Any, Protocol
 
+from fastckpt.checkpoint.async_save import AsyncSave
 from fastckpt.checkpoint.tensorflow_errors import as_text
+from fastckpt.errors import UnsupportedError
 from fastckpt.training.objects.checkpoint import ObjectCheckpoint, count_save
 from fastckpt.training.saver import Saver
 
 __all__ = ["Managed", "manage"]
+
+# What a manager does with the path of a complete checkpoint.
+Then = Callable[[str], object]
 
 _NUMBER = re.compile(r"-(\d+)\Z")
 
@@ -20,8 +27,17 @@ class Managed(Protocol):
     def count(self) -> int:
         """Count one more save, and give its number."""
 
-    def write(self, prefix: str, options: Any) -> str:
-        """Write a checkpoint, without a state file; give its path."""
+    def write(self, prefix: str, options: Any, then: Then) -> str:
+        """Write a checkpoint, without a state file; give its path, and `then` once it is complete.
+
+        That is at once, but where `options` ask TensorFlow to go on behind the caller.
+        """
+
+    def check_can_start(self) -> None:
+        """Raise UnsupportedError where there is no `start`."""
+
+    def start(self, prefix: str, then: Then) -> AsyncSave:
+        """Write behind the caller; `then` gets the path once the checkpoint is complete."""
 
     def restore(self, path: str) -> None:
         """Restore, and go on counting from there."""
@@ -80,11 +96,19 @@ class _ManagedSaver:
     def count(self) -> int:
         return self._counter.count()
 
-    def write(self, prefix: str, options: Any) -> str:  # noqa: ARG002
-        path = self._saver.save(
+    def write(self, prefix: str, options: Any, then: Then) -> str:  # noqa: ARG002
+        saved = self._saver.save(
             self._saver.default_session(), prefix, write_meta_graph=False, write_state=False
         )
-        return path or prefix
+        path = saved or prefix
+        then(path)
+        return path
+
+    def check_can_start(self) -> None:
+        self._saver.check_can_start()
+
+    def start(self, prefix: str, then: Then) -> AsyncSave:
+        return self._saver.start_unlisted(self._saver.default_session(), prefix, then)
 
     def restore(self, path: str) -> None:
         self._saver.restore(self._saver.default_session(), path)
@@ -94,7 +118,23 @@ class _ManagedSaver:
         self._saver.wait()
 
 
-class _ManagedObject:
+class _SavesItself:
+    """What writes by a method of its own, which returns when all is written."""
+
+    _checkpoint: Any
+
+    def check_can_start(self) -> None:
+        raise UnsupportedError(
+            f"save_async needs variables or a Saver: a {type(self._checkpoint).__name__} writes "
+            "by itself; pass its variables to the manager, in a dict, or call save (with options "
+            "a tf.train.Checkpoint goes on behind it: experimental_enable_async_checkpoint)"
+        )
+
+    def start(self, prefix: str, then: Then) -> AsyncSave:
+        raise NotImplementedError
+
+
+class _ManagedObject(_SavesItself):
     def __init__(self, checkpoint: Any, write: Any, latest: str | None) -> None:
         self._checkpoint = checkpoint
         self._write = write
@@ -103,9 +143,11 @@ class _ManagedObject:
     def count(self) -> int:
         return self._counter.count()
 
-    def write(self, prefix: str, options: Any) -> str:
-        path = self._write(prefix) if options is None else self._write(prefix, options=options)
-        return prefix if path is None else as_text(path, "the path of a checkpoint", paths=True)
+    def write(self, prefix: str, options: Any, then: Then) -> str:
+        told = self._write(prefix) if options is None else self._write(prefix, options=options)
+        path = prefix if told is None else as_text(told, "the path of a checkpoint", paths=True)
+        then(path)
+        return path
 
     def restore(self, path: str) -> None:
         self._checkpoint.restore(path)
@@ -116,15 +158,17 @@ class _ManagedObject:
             self._checkpoint.sync()
 
 
-class _ManagedObjects:
+class _ManagedObjects(_SavesItself):
     def __init__(self, checkpoint: ObjectCheckpoint) -> None:
         self._checkpoint = checkpoint
 
     def count(self) -> int:
         return count_save(self._checkpoint)
 
-    def write(self, prefix: str, options: Any) -> str:
-        return self._checkpoint.write(prefix, options)
+    def write(self, prefix: str, options: Any, then: Then) -> str:
+        path = self._checkpoint.write(prefix, options)
+        then(path)
+        return path
 
     def restore(self, path: str) -> None:
         self._checkpoint.restore(path)
@@ -133,7 +177,7 @@ class _ManagedObjects:
         self._checkpoint.sync()
 
 
-class _ManagedCheckpoint:
+class _ManagedCheckpoint(_SavesItself):
     """TensorFlow's own, which counts in a variable that it saves."""
 
     def __init__(self, checkpoint: Any) -> None:
@@ -152,9 +196,17 @@ class _ManagedCheckpoint:
         session.run(self._increment)
         return int(session.run(counter))
 
-    def write(self, prefix: str, options: Any) -> str:
-        path = self._checkpoint.write(prefix, options=options)
-        return as_text(path, "the path of a checkpoint", paths=True)
+    def write(self, prefix: str, options: Any, then: Then) -> str:
+        goes_on = bool(getattr(options, "experimental_enable_async_checkpoint", False))
+        if goes_on:
+            callbacks = options.experimental_write_callbacks or []
+            options = copy.copy(options)
+            options.experimental_write_callbacks = [*callbacks, then]
+        told = self._checkpoint.write(prefix, options=options)
+        path = as_text(told, "the path of a checkpoint", paths=True)
+        if not goes_on:
+            then(path)
+        return path
 
     def restore(self, path: str) -> None:
         self._checkpoint.restore(path)

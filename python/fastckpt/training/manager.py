@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import operator
 import os
+import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+from fastckpt.checkpoint.async_save import AsyncSave
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError, as_text
 from fastckpt.errors import CheckpointError, InvalidArgumentError
 from fastckpt.storage.state import CheckpointState
@@ -71,7 +73,7 @@ class CheckpointManager:
     >>> manager.restore_or_initialize()                                       # doctest: +SKIP
     >>> for step in range(1000):                                              # doctest: +SKIP
     ...     train(w)
-    ...     manager.save()
+    ...     manager.save()      # or save_async, which goes on behind the training
     """
 
     def __init__(
@@ -99,6 +101,8 @@ class CheckpointManager:
         self._init_fn = init_fn
         self._step_counter = step_counter
         self._checkpoint_interval = checkpoint_interval
+        self._lock = threading.RLock()
+        self._pending: _Pending | None = None
         self._last_step = last_checkpoint_step
         self._save_interval_secs = save_interval_secs
         state = get_checkpoint_state(self._directory)
@@ -148,7 +152,8 @@ class CheckpointManager:
         check_interval : bool
             Whether the intervals count. A step is not saved twice in any case.
         options : object, optional
-            For the ``write`` of a ``tf.train.Checkpoint``.
+            For the ``write`` of a ``tf.train.Checkpoint``. Where they ask for an asynchronous
+            checkpoint, list and state file follow once it is complete; call :meth:`sync`.
 
         Returns
         -------
@@ -160,15 +165,62 @@ class CheckpointManager:
         CheckpointBusyError, CheckpointIOError
             As :meth:`Saver.save`; what was there before is intact.
         """
-        step = self._current_step()
-        if self._is_too_early(step, check_interval=bool(check_interval)):
-            return None
-        counted = self._managed.count()
-        number = counted if checkpoint_number is None else step_number(checkpoint_number)
-        path = self._managed.write(f"{self._prefix}-{number:d}", options)
-        self._last_step = step
-        self._record(path)
-        return path
+        with self._lock:
+            step = self._current_step()
+            if self._is_too_early(step, check_interval=bool(check_interval)):
+                return None
+            self._settle()
+            path = self._managed.write(
+                self._next_prefix(checkpoint_number),
+                options,
+                lambda path: self._record(path, step),
+            )
+            # Where TensorFlow goes on behind this the intervals count from here.
+            self._last_step, self._last_time = step, time.time()
+            return path
+
+    def save_async(
+        self,
+        checkpoint_number: Any = None,
+        check_interval: bool = True,  # noqa: FBT001, FBT002 as of save
+    ) -> AsyncSave | None:
+        """Save, and return as soon as the variables may change again.
+
+        Parameters
+        ----------
+        checkpoint_number, check_interval
+            As in :meth:`save`. A save that is under way counts for the intervals, until it fails.
+
+        Returns
+        -------
+        AsyncSave or None
+            Call ``result()``, or the next save will raise what went wrong. None where the interval
+            has not passed.
+
+        Raises
+        ------
+        UnsupportedError
+            The manager saves something that writes by itself, such as a ``tf.train.Checkpoint``.
+
+        Notes
+        -----
+        The checkpoint becomes one of :attr:`checkpoints`, and old ones are removed, once it is
+        complete. One save is under way at a time: the next one waits for it, as
+        :meth:`restore_or_initialize` does. Costs one copy of the data, into memory that is kept
+        for the next save.
+        """
+        with self._lock:
+            self._managed.check_can_start()
+            step = self._current_step()
+            if self._is_too_early(step, check_interval=bool(check_interval)):
+                return None
+            self._settle()
+            started = time.time()
+            handle = self._managed.start(
+                self._next_prefix(checkpoint_number), lambda path: self._record(path, step)
+            )
+            self._pending = _Pending(handle, step, started)
+            return handle
 
     def restore_or_initialize(self) -> str | None:
         """Restore the latest checkpoint, or call `init_fn` where there is none.
@@ -183,18 +235,35 @@ class CheckpointManager:
         CheckpointNotFoundError
             The state file names a checkpoint that is not there.
         """
-        if self._latest is not None:
-            self._managed.restore(self._latest)
-            self._last_step = self._current_step()
-            return self._latest
+        with self._lock:
+            self.sync()
+            if self._latest is not None:
+                self._managed.restore(self._latest)
+                self._last_step = self._current_step()
+                return self._latest
         if self._init_fn is not None:
             self._init_fn()
             _log.info("Customized initialization is done through the passed `init_fn`.")
         return None
 
     def sync(self) -> None:
-        """Wait for saves that are under way."""
+        """Wait for saves that are under way; what :meth:`save_async` began raises nothing here."""
+        if self._pending is not None:
+            self._pending.handle.wait()
         self._managed.sync()
+
+    def _next_prefix(self, checkpoint_number: Any) -> str:
+        counted = self._managed.count()
+        number = counted if checkpoint_number is None else step_number(checkpoint_number)
+        return f"{self._prefix}-{number:d}"
+
+    def _settle(self) -> None:
+        """Wait for the asynchronous save, and raise what went wrong unless somebody knows."""
+        if self._pending is not None:
+            handle = self._pending.handle
+            handle.wait()  # Ctrl-C may come, and leaves it under way
+            self._pending = None
+            handle.settle()
 
     def _current_step(self) -> int | None:
         if self._checkpoint_interval is None:
@@ -204,17 +273,28 @@ class CheckpointManager:
         return step_number(counter() if plain_function else counter, _default_session(counter))
 
     def _is_too_early(self, step: int | None, *, check_interval: bool) -> bool:
-        if step is not None and self._last_step is not None:
-            if step == self._last_step:
+        last_step, last_time = self._last_step, self._last_time
+        if self._pending is not None:
+            if self._pending.handle.done():
+                self._settle()
+                return self._is_too_early(step, check_interval=check_interval)
+            # Whoever asks at every step does not wait because of that.
+            _, last_step, last_time = self._pending
+        if step is not None and last_step is not None:
+            if step == last_step:
                 return True
-            if check_interval and step < self._last_step + (self._checkpoint_interval or 0):
+            if check_interval and step < last_step + (self._checkpoint_interval or 0):
                 return True
-        if self._save_interval_secs is None or self._last_time is None or not check_interval:
+        if self._save_interval_secs is None or last_time is None or not check_interval:
             return False
-        return time.time() < self._last_time + self._save_interval_secs
+        return time.time() < last_time + self._save_interval_secs
 
-    def _record(self, path: str) -> None:
-        """Put a checkpoint into the list and the state file, then remove what is too old."""
+    def _record(self, path: str, step: int | None) -> None:
+        """Put a checkpoint into the list and the state file, then remove what is too old.
+
+        Of an asynchronous save the writing thread does it; whoever saves waits meanwhile.
+        """
+        self._last_step = step
         self._last_time = time.time()
         self._rule.add(path, self._last_time)
         self._latest = path
@@ -233,6 +313,14 @@ class CheckpointManager:
             all_model_checkpoint_timestamps=[x.time for x in self._rule.checkpoints],
             last_preserved_timestamp=self._rule.last_preserved,
         )
+
+
+class _Pending(NamedTuple):
+    """An asynchronous save: the step and the seconds since the epoch at which it began."""
+
+    handle: AsyncSave
+    step: int | None
+    time: float
 
 
 def _checked_max_to_keep(max_to_keep: object) -> int | None:

@@ -133,12 +133,15 @@ class ManagerRule:
     def sweep(self) -> list[str]:
         """Shorten the list; give the checkpoints whose files are to go, oldest first."""
         to_remove = []
-        while self._max_to_keep is not None and len(self.checkpoints) > self._max_to_keep:
-            path, time = self.checkpoints.pop(0)
+        limit = len(self.checkpoints) if self._max_to_keep is None else self._max_to_keep
+        excess = max(0, len(self.checkpoints) - limit)
+        for path, time in self.checkpoints[:excess]:
             if self._period is not None and time - self._period >= self.last_preserved:
                 self.last_preserved = time
             else:
                 to_remove.append(path)
+        # At one stroke: other threads may be looking.
+        self.checkpoints = self.checkpoints[excess:]
         return to_remove
 
 

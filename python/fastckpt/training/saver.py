@@ -189,12 +189,7 @@ write_state, strip_default_attrs, save_debug_info
             bool(write_state),
             Export(bool(strip_default_attrs), bool(save_debug_info)),
         )
-        with self._lock:
-            self._settle()
-            self._check_can_wait()
-            pending: AsyncSave = self._save(call, saver_job.start)
-            self._pending = pending
-            return pending
+        return self._start(call)
 
     def restore(self, sess: Any = None, save_path: Any = _UNSET, *, strict: bool = True) -> Any:
         """Restore the variables: ``restore(sess, path)``, or ``restore(path)`` without a session.

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from fastckpt.checkpoint.async_save import AsyncSave
 from fastckpt.checkpoint.existing import existing_checkpoint
 from fastckpt.checkpoint.tensorflow_errors import WrongStateError, WrongTypeError
 from fastckpt.errors import InvalidArgumentError, UnsupportedError
@@ -15,7 +16,7 @@ from fastckpt.storage.replace import replace_file
 from fastckpt.training import saver_graph
 from fastckpt.training.saver_base import SaverBase
 from fastckpt.training.saver_graph import Export
-from fastckpt.training.saver_job import Job, run_now
+from fastckpt.training.saver_job import Job, run_now, start
 from fastckpt.training.saver_meta import message_of
 from fastckpt.training.saver_naming import Place, choose_place
 from fastckpt.training.saver_restore import holds_objects, restore_into
@@ -124,7 +125,44 @@ class SaverSteps(SaverBase):
         elif session is not None and not hasattr(session, "run"):
             raise WrongTypeError(f"'sess' must be a Session, or None; {session!r}")
 
-    def _check_can_wait(self) -> None:
+    def start_unlisted(
+        self, session: Any, prefix: str, then: Callable[[str], object]
+    ) -> AsyncSave:
+        """Begin an asynchronous save without meta graph and state file, for a manager.
+
+        Parameters
+        ----------
+        session : tf.compat.v1.Session, optional
+            As for a save.
+        prefix : str
+            Of the checkpoint.
+        then : callable
+            Called in the writing thread once the checkpoint is complete, with what a save returns.
+        """
+        call = Call(
+            session, prefix, None, None, "meta",
+            write_meta_graph=False, write_state=False, how=Export(),
+        )  # fmt: skip
+        return self._start(call, then)
+
+    def _start(self, call: Call, then: Callable[[str], object] | None = None) -> AsyncSave:
+        def run(job: Job, remember: Callable[[], object]) -> AsyncSave:
+            def finish() -> None:
+                remember()
+                if then is not None:
+                    then(job.path)
+
+            return start(job, finish)
+
+        with self._lock:
+            self._settle()
+            self.check_can_start()
+            pending: AsyncSave = self._save(call, run)
+            self._pending = pending
+            return pending
+
+    def check_can_start(self) -> None:
+        """Raise UnsupportedError where there can be no asynchronous save."""
         if self._is_empty or self._runs_operations:
             raise UnsupportedError(
                 "save_async needs variables that it can read itself: this Saver has none, or "
@@ -133,8 +171,10 @@ class SaverSteps(SaverBase):
 
     def _settle(self) -> None:
         """Wait for the asynchronous save, and raise what went wrong unless somebody knows."""
-        pending, self._pending = self._pending, None
+        pending = self._pending
         if pending is not None:
+            pending.wait()  # Ctrl-C may come, and leaves it under way
+            self._pending = None
             pending.settle()
 
     def _warn_of_v1(self) -> None:
