@@ -37,8 +37,8 @@ THEIRS, OURS = "theirs", "ours"
 DATA = re.compile(r"\.data-\d{5}-of-\d{5}\Z")
 CLOCKED = (checkpoint_management, their_saver_module, history, manager)
 
-# No two spell the same prefix: TensorFlow removes what it has just saved then.
-PREFIXES = st.sampled_from(["m", "d/m", "d/n", "d/m-1", "./d/q", "ROOT/d/r", "ROOT/e/m"])
+# No two spell the same prefix: TensorFlow removes what it has just saved then. 'e' is a directory.
+PREFIXES = st.sampled_from(["m", "d/m", "d/n", "d/m-1", "./d/q", "ROOT/d/r", "ROOT/e/m", "e"])
 STEPS = st.none() | st.sampled_from([0, 1, 2, 3, 7, -3, True, np.int64(5), 123456789])
 PATHS = st.sampled_from(
     ["m", "d/m", "d/m-1", "d/m-2", "ROOT/d/r-1", "d/n-?????-of-00001", "d/nowhere", "d/*", "d"]
@@ -330,6 +330,17 @@ class Savers(RuleBasedStateMachine):
             lambda world: [theirs.save(number, check), *_about(theirs)],
             lambda world: [ours.save(number, check), *_about(ours)],
         )
+
+    @precondition(lambda self: self.managers is not None)
+    @rule(seconds=st.sampled_from([0.0, 0.0, -0.25, 0.25]))
+    def save_at_the_limit(self, seconds: float) -> None:
+        """Save what is just old enough to be preserved when it is dropped, or just not."""
+        managed = (self.managers or [None, None])[1]._rule
+        for number in range(60, 67):
+            if number == 63 and managed._period is not None:  # what was there before is dropped
+                limit = managed.last_preserved + managed._period + seconds
+                self.clock.now = max(self.clock.now, limit)
+            self.save_managed(number, check=False)
 
     def compare_lists(self) -> None:
         assert self.worlds[OURS].told(self.saver.last_checkpoints) == self.worlds[THEIRS].told(
