@@ -106,6 +106,16 @@ def test_a_clock_that_goes_back(clock: Clock, caplog: pytest.LogCaptureFixture) 
     assert numbers() == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("sharded", [False, True])
+def test_files_of_v1_are_swept(sharded: bool) -> None:
+    saver = Saver({"w": np.ones(3)}, write_version=1, sharded=sharded)
+    manager = CheckpointManager(saver, "d", max_to_keep=2)
+    for _ in range(4):
+        manager.save()
+    kept = [f"d/ckpt-{number}" + "-00000-of-00001" * sharded for number in (3, 4)]
+    assert sorted(str(path) for path in Path("d").glob("ckpt*")) == kept
+
+
 def test_files_of_a_saver_are_not_swept() -> None:
     saver = Saver({"w": np.ones(1)})
     for step in range(3):

@@ -11,6 +11,7 @@ from fastckpt.checkpoint.async_save import AsyncSave
 from fastckpt.checkpoint.tensorflow_errors import as_text
 from fastckpt.errors import UnsupportedError
 from fastckpt.training.objects.checkpoint import ObjectCheckpoint, count_save
+from fastckpt.training.removing import V2
 from fastckpt.training.saver import Saver
 
 __all__ = ["Managed", "manage"]
@@ -23,6 +24,10 @@ _NUMBER = re.compile(r"-(\d+)\Z")
 
 class Managed(Protocol):
     """One thing that is saved again and again."""
+
+    @property
+    def version(self) -> int:
+        """Format of its checkpoints: 2 or 1."""
 
     def count(self) -> int:
         """Count one more save, and give its number."""
@@ -93,6 +98,10 @@ class _ManagedSaver:
         self._saver = saver
         self._counter = _Counter(latest)
 
+    @property
+    def version(self) -> int:
+        return self._saver.write_version
+
     def count(self) -> int:
         return self._counter.count()
 
@@ -122,6 +131,7 @@ class _SavesItself:
     """What writes by a method of its own, which returns when all is written."""
 
     _checkpoint: Any
+    version = V2
 
     def check_can_start(self) -> None:
         raise UnsupportedError(
@@ -166,7 +176,7 @@ class _ManagedObjects(_SavesItself):
         return count_save(self._checkpoint)
 
     def write(self, prefix: str, options: Any, then: Then) -> str:
-        path = self._checkpoint.write(prefix, options)
+        path: str = self._checkpoint.write(prefix, options)
         then(path)
         return path
 

@@ -15,7 +15,7 @@ from fastckpt.checkpoint.tensorflow_errors import WrongTypeError, as_text
 from fastckpt.errors import CheckpointError, InvalidArgumentError
 from fastckpt.storage.state import CheckpointState
 from fastckpt.training.managed import manage
-from fastckpt.training.removing import V2, remove_one
+from fastckpt.training.removing import remove_one
 from fastckpt.training.retention import ManagerRule, Tracked
 from fastckpt.training.saver_naming import step_number
 from fastckpt.training.state_functions import get_checkpoint_state
@@ -301,7 +301,7 @@ class CheckpointManager:
         # Whatever happens while files go, the state file names the new checkpoint already.
         self._write_state(path)
         for old in self._rule.sweep():
-            _remove(old)
+            _remove(old, self._managed.version)
         self._write_state(path)
 
     def _write_state(self, latest: str) -> None:
@@ -376,8 +376,8 @@ def _default_session(counter: Any) -> Any:
     return None if tf.executing_eagerly() else tf.compat.v1.get_default_session()
 
 
-def _remove(path: str) -> None:
+def _remove(path: str, version: int) -> None:
     try:
-        remove_one(path, V2, meta_graph_suffix=None)
+        remove_one(path, version, meta_graph_suffix=None)
     except CheckpointError as error:
         _log.warning("Ignoring: %s", error)

@@ -138,6 +138,11 @@ class SaverBase:
     def saver_def(self, saver_def: Any) -> None:
         self._saver_def = saver_def
 
+    @property
+    def write_version(self) -> int:
+        """Format of the files that it writes: 2 or 1."""
+        return self._layout.version
+
     def as_saver_def(self) -> Any:
         """Give the SaverDef itself."""
         return self.saver_def

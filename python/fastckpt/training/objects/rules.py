@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fastckpt.errors import UnsupportedError
 from fastckpt.training.variables import Target, Variable, read_values
-from fastckpt.training.variables.adapting import adapt
+from fastckpt.training.variables.adapting import adapt, adapt_tree
 
 __all__ = ["Rules"]
 
@@ -24,8 +24,11 @@ class Rules:
         """Whether a value is a variable; whatever is neither that nor tracked is left alone."""
         if value is None or isinstance(value, str | bytes | int | float | complex):
             return False
-        # Several are an error when they are saved: nothing is left out without a word.
-        return bool(adapt(value))
+        # Several are an error when they are saved, modules of torch as well: nothing is left out
+        # without a word.
+        if isinstance(value, Mapping | list | tuple):
+            return False
+        return bool(adapt(value) or adapt_tree(value))
 
     def target(self, variable: Any) -> Target:
         """Give what reads and assigns a variable.
