@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from fastckpt.graph import MetaGraph, export_meta_graph
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
 import tensorflow as tf
+from tensorflow.core.protobuf import control_flow_pb2
 
 tf1 = tf.compat.v1
 pytestmark = pytest.mark.tf
@@ -68,6 +71,63 @@ def assert_same(found: Any, expected: Any) -> None:
     assert set(found.collection_def) == set(expected.collection_def)
     for key, collection in expected.collection_def.items():
         assert found.collection_def[key] == collection, key
+
+
+@contextlib.contextmanager
+def _old_control_flow() -> Iterator[None]:
+    was_new = tf1.control_flow_v2_enabled()
+    tf1.disable_control_flow_v2()
+    yield
+    if was_new:
+        tf1.enable_control_flow_v2()
+
+
+@pytest.fixture(scope="module")
+def flowing() -> Any:
+    """A graph whose scopes hold what collections describe in messages of their own."""
+    with tf.Graph().as_default() as graph, _old_control_flow():
+        for scope in ("one", "one/deeper", "two"):
+            with tf1.name_scope(f"{scope}/"), tf1.variable_scope(tf1.get_variable_scope()):
+                x = tf1.placeholder(tf.int32, [], name="x")
+                branch = tf1.cond(x > 1, lambda x=x: x + 1, lambda: 5, name="choice")
+                count = tf1.while_loop(lambda i: i < 3, lambda i, x=x: i + x, [branch])
+                queue = tf1.FIFOQueue(3, tf.int32, name="queue")
+                runner = tf1.train.QueueRunner(queue, [queue.enqueue(count)])
+                tf1.train.add_queue_runner(runner)
+                with tf1.variable_scope(scope):
+                    parts = tf1.get_variable(
+                        "parts", (5, 2), partitioner=tf1.fixed_size_partitioner(2)
+                    )
+                for part in parts:
+                    tf1.add_to_collection("mine", part)
+                tf1.add_to_collection("savers", tf1.train.Saver(list(parts), name="save"))
+    return graph
+
+
+@pytest.mark.parametrize("scope", ["one", "one/deeper", "two", None])
+def test_what_collections_say_of_a_scope(flowing: Any, scope: str | None) -> None:
+    expected = stock(flowing, export_scope=scope)
+    assert {"cond_context", "while_context", "queue_runners", "mine", "savers"} <= set(
+        expected.collection_def
+    )
+    for source in (stock(flowing), flowing):
+        with flowing.as_default():
+            found = export_meta_graph(source=source, export_scope=scope)
+        assert set(found.collection_def) == set(expected.collection_def)
+        for key, collection in expected.collection_def.items():
+            wanted = messages(key, collection)
+            assert messages(key, found.collection_def[key]) == wanted, key
+
+
+def messages(key: str, collection: Any) -> Any:
+    """The content of a collection; of messages whose maps have no order, parsed."""
+    kind = {
+        "cond_context": control_flow_pb2.CondContextDef,
+        "while_context": control_flow_pb2.WhileContextDef,
+    }.get(key)
+    if kind is None:
+        return collection.SerializeToString(deterministic=True)
+    return [kind.FromString(x) for x in collection.bytes_list.value]
 
 
 @pytest.mark.parametrize("scope", ["one", "two"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
 from fastckpt.errors import DataLossError
+from fastckpt.graph.keys import VARIABLE_COLLECTIONS, GraphKeys
 from fastckpt.graph.sources import message_name
 from fastckpt.protos import message_class
 
@@ -24,9 +25,10 @@ def encode_items(key: str, items: Sequence[Any]) -> Any:
     key : str
         Of the collection, for messages.
     items : sequence
-        All str or bytes, all int, all float, all messages of the type ``Any``; or things with
-        ``to_proto()``, such as variables, or with a name, such as tensors and operations. The
-        first one decides, as TensorFlow has it.
+        All str or bytes, all int, all float, all messages of the type ``Any``; or things with a
+        name, such as tensors and operations; or things with ``to_proto()``, such as variables,
+        which in collections of the program's own are named as others are. The first one decides,
+        as TensorFlow has it.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def encode_items(key: str, items: Sequence[Any]) -> Any:
         Something else, or several kinds.
     """
     collection = message_class("CollectionDef")()
-    for kind, has_kind, encode in _KINDS:
+    for kind, has_kind, encode in _MESSAGES + _OTHERS if key in _KEYS else _OTHERS + _MESSAGES:
         if items and has_kind(items[0]):
             try:
                 getattr(collection, kind).value.extend(map(encode, items))
@@ -115,12 +117,24 @@ def _name(item: Any) -> str:
     return item.name
 
 
+_Kind = tuple[str, Callable[[Any], bool], Callable[[Any], Any]]
+
 # Field of CollectionDef, what it is for, and how an item becomes one of its values.
-_KINDS: tuple[tuple[str, Callable[[Any], bool], Callable[[Any], Any]], ...] = (
+_MESSAGES: tuple[_Kind, ...] = (
     ("bytes_list", lambda item: callable(getattr(item, "to_proto", None)), _message_bytes),
+)
+_OTHERS: tuple[_Kind, ...] = (
     ("bytes_list", lambda item: isinstance(item, str | bytes), _text_bytes),
     ("int64_list", _is_number, lambda item: item),
     ("float_list", lambda item: isinstance(item, float), lambda item: item),
     ("any_list", lambda item: message_name(item) == "Any", _any),
     ("node_list", lambda item: isinstance(getattr(item, "name", None), str), _name),
 )
+
+# Collections that TensorFlow reads as messages; in others it gives their bytes to the program.
+_KEYS = VARIABLE_COLLECTIONS | {
+    GraphKeys.SAVERS,
+    GraphKeys.QUEUE_RUNNERS,
+    GraphKeys.COND_CONTEXT,
+    GraphKeys.WHILE_CONTEXT,
+}

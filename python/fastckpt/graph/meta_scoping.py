@@ -13,7 +13,14 @@ from fastckpt.protos import message_class
 
 __all__ = ["below_scope", "without_other_savers"]
 
-_VARIABLE_NAMES = ("variable_name", "initializer_name", "snapshot_name", "initial_value_name")
+# Collections of messages, and the field of each that says where it belongs.
+_MESSAGES = {
+    **dict.fromkeys(VARIABLE_COLLECTIONS, ("VariableDef", "variable_name")),
+    GraphKeys.COND_CONTEXT: ("CondContextDef", "context_name"),
+    GraphKeys.WHILE_CONTEXT: ("WhileContextDef", "context_name"),
+    GraphKeys.QUEUE_RUNNERS: ("QueueRunnerDef", "queue_name"),
+    GraphKeys.SAVERS: ("SaverDef", "save_tensor_name"),
+}
 
 _SAVER_OPS = frozenset(
     {
@@ -92,12 +99,12 @@ def _filter_nodes(graph: Any, keep: Callable[[str], bool]) -> None:
 
 
 def _filter_collections(meta_graph: Any, keep: Callable[[str], bool]) -> None:
-    """Drop variables and nodes that are not kept, and collections that are empty then."""
+    """Drop what belongs to nodes that are not kept, and collections that are empty then."""
     for key in list(meta_graph.collection_def):
         collection = meta_graph.collection_def[key]
-        if key in VARIABLE_COLLECTIONS and collection.bytes_list.value:
+        if key in _MESSAGES and collection.bytes_list.value:
             values = collection.bytes_list.value
-            values[:] = [data for data in values if keep(_variable(data).variable_name)]
+            values[:] = [data for data in values if keep(_home(key, data))]
         elif collection.node_list.value:
             values = collection.node_list.value
             values[:] = [name for name in values if keep(name)]
@@ -107,8 +114,10 @@ def _filter_collections(meta_graph: Any, keep: Callable[[str], bool]) -> None:
             del meta_graph.collection_def[key]
 
 
-def _variable(data: bytes) -> Any:
-    return parse_item("variables", "VariableDef", data)
+def _home(key: str, data: bytes) -> str:
+    kind, field = _MESSAGES[key]
+    name: str = getattr(parse_item(key, kind, data), field)
+    return name
 
 
 def _move_node(node: Any, prefix: str, unbound: list[str]) -> None:
@@ -134,20 +143,37 @@ def _move_node(node: Any, prefix: str, unbound: list[str]) -> None:
 def _move_collections(meta_graph: Any, prefix: str) -> None:
     _filter_collections(meta_graph, lambda name: name.startswith(prefix))
     for key, collection in meta_graph.collection_def.items():
-        if key in VARIABLE_COLLECTIONS:
+        if key in _MESSAGES:
             values = collection.bytes_list.value
-            values[:] = [_moved_variable(data, prefix) for data in values]
+            values[:] = [_moved(key, data, prefix) for data in values]
         elif collection.node_list.value:
             values = collection.node_list.value
             values[:] = [name.removeprefix(prefix) for name in values]
 
 
-def _moved_variable(data: bytes, prefix: str) -> bytes:
-    variable = _variable(data)
-    for field in _VARIABLE_NAMES:
-        setattr(variable, field, getattr(variable, field).removeprefix(prefix))
-    moved: bytes = variable.SerializeToString(deterministic=True)
+def _moved(key: str, data: bytes, prefix: str) -> bytes:
+    message = parse_item(key, _MESSAGES[key][0], data)
+    _move_names(message, prefix)
+    moved: bytes = message.SerializeToString(deterministic=True)
     return moved
+
+
+def _move_names(message: Any, prefix: str) -> None:
+    """Take the prefix off all texts of a message, which are names, and of those inside it."""
+    for field, value in message.ListFields():
+        if isinstance(value, str):
+            setattr(message, field.name, value.removeprefix(prefix))
+        elif hasattr(value, "ListFields"):
+            _move_names(value, prefix)
+        elif hasattr(value, "items"):
+            moved = {k.removeprefix(prefix): x.removeprefix(prefix) for k, x in value.items()}
+            value.clear()
+            value.update(moved)
+        elif field.type == field.TYPE_STRING:
+            value[:] = [name.removeprefix(prefix) for name in value]
+        elif field.type == field.TYPE_MESSAGE:
+            for inner in value:
+                _move_names(inner, prefix)
 
 
 def _move_saver(meta_graph: Any, prefix: str) -> None:
