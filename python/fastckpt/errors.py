@@ -47,6 +47,9 @@ class CheckpointError(Exception):
     offset: int | None
     key: str | None
 
+    # Of a class that exists in one process only: the one to be pickled as.
+    _plain: type[CheckpointError] | None = None
+
     def __init__(
         self,
         message: str = "",
@@ -75,7 +78,7 @@ class CheckpointError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = {"path": self.path, "offset": self.offset, "key": self.key}
-        return _rebuild, (type(self), self._message, fields), self.__dict__
+        return _rebuild, (self._plain or type(self), self._message, fields), self.__dict__
 
 
 class _SystemError(CheckpointError, OSError):

@@ -91,6 +91,14 @@ def differs_hidden(sides: Sides, _: Any) -> None:
     assert sides.save(sides.ours(), "d/", 3) == sides.save(sides.theirs(), "d/", 3)
 
 
+def differs_url(sides: Sides, _: Any) -> None:
+    sides.enter("theirs")
+    url = f"file://{os.getcwd()}/m"
+    assert refused(sides, url).value == url
+    assert "m.index" in os.listdir()
+    assert tf.train.latest_checkpoint(".") == "./m"
+
+
 def differs_suffix(sides: Sides, _: Any) -> None:
     for prefix in ("m.index", "m.meta", "m.data-00000-of-00001"):
         assert refused(sides, prefix).value == prefix

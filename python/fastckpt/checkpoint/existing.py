@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from fastckpt.checkpoint.shared_errors import share
 from fastckpt.checkpoint.tensorflow_errors import as_text
-from fastckpt.errors import CheckpointNotFoundError, InvalidArgumentError
+from fastckpt.errors import CheckpointError, CheckpointNotFoundError, InvalidArgumentError
 from fastckpt.storage import explain, matching
 from fastckpt.storage.exact import check_prefix
 
@@ -42,5 +43,9 @@ def existing_checkpoint(save_path: object, *, paths: bool = True) -> str:
         raise CheckpointNotFoundError(
             f"The passed save_path is not a valid checkpoint: {path}{hint}", path=path
         )
-    check_prefix(path)
+    try:
+        check_prefix(path)
+    except CheckpointError as error:
+        share(error)
+        raise
     return path

@@ -6,14 +6,22 @@ import math
 import os
 from typing import Any
 
+from numpy.typing import NDArray
+
 from fastckpt import dtypes
 from fastckpt.checkpoint import listing
 from fastckpt.checkpoint.opening import open_checkpoint
 from fastckpt.checkpoint.reader import Checkpoint
+from fastckpt.checkpoint.shared_errors import share
 from fastckpt.checkpoint.stored_tensor import StoredTensor
 from fastckpt.checkpoint.tensorflow_errors import NotConvertibleError, ShortShardError, as_text
 from fastckpt.dtypes import DType
-from fastckpt.errors import DataLossError, TensorNotFoundError
+from fastckpt.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    DataLossError,
+    TensorNotFoundError,
+)
 from fastckpt.storage.exact import check_prefix
 
 __all__ = ["CheckpointReader"]
@@ -51,8 +59,12 @@ class CheckpointReader:
 
     def __init__(self, filepattern: str | bytes) -> None:
         path = as_text(filepattern, "filepattern")
-        check_prefix(path)
-        self.checkpoint: Checkpoint = open_checkpoint(path)
+        self.checkpoint: Checkpoint
+        try:
+            self.checkpoint = _open(path)
+        except CheckpointError as error:
+            share(error)
+            raise
 
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:
         """Give the full shape of every tensor, sorted by name."""
@@ -98,21 +110,12 @@ class CheckpointReader:
         NotConvertibleError
             A variant; ``reader.checkpoint[name]`` gives its raw record.
         """
-        handle = self._handle(as_text(tensor_str, "tensor_str"))
-        if handle.tf_dtype in _NOT_CONVERTIBLE:
-            raise NotConvertibleError(
-                f"tensor {handle.name!r} is a {handle.tf_dtype}, not convertible to numpy dtype; "
-                "fastckpt.open gives its raw record",
-                key=handle.name,
-            )
+        name = as_text(tensor_str, "tensor_str")
         try:
-            array = handle.read()
-        except DataLossError as error:
-            if not self._is_cut_off(handle):
-                raise
-            raise ShortShardError(
-                str(error), path=error.path, offset=error.offset, key=error.key
-            ) from error
+            array = self._read(name)
+        except CheckpointError as error:
+            share(error)
+            raise
         return array if array.ndim else array[()]
 
     def debug_string(self) -> bytes:
@@ -128,6 +131,23 @@ class CheckpointReader:
 
     def __repr__(self) -> str:
         return f"<CheckpointReader of {self.checkpoint.prefix!r}>"
+
+    def _read(self, name: str) -> NDArray[Any]:
+        handle = self._handle(name)
+        if handle.tf_dtype in _NOT_CONVERTIBLE:
+            raise NotConvertibleError(
+                f"tensor {handle.name!r} is a {handle.tf_dtype}, not convertible to numpy dtype; "
+                "fastckpt.open gives its raw record",
+                key=handle.name,
+            )
+        try:
+            return handle.read()
+        except DataLossError as error:
+            if not self._is_cut_off(handle):
+                raise
+            raise ShortShardError(
+                str(error), path=error.path, offset=error.offset, key=error.key
+            ) from error
 
     def _handle(self, name: str) -> StoredTensor:
         try:
@@ -153,3 +173,16 @@ class CheckpointReader:
             return min((os.path.getsize(file) for file in found), default=math.inf)
         except OSError:
             return math.inf
+
+
+def _open(path: str) -> Checkpoint:
+    check_prefix(path)
+    try:
+        return open_checkpoint(path)
+    except CheckpointNotFoundError as error:
+        # What programs look for in the text.
+        raise CheckpointNotFoundError(
+            "Unsuccessful TensorSliceReader constructor: Failed to find any matching files for "
+            f"{path}: {error}",
+            path=error.path,
+        ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from fastckpt.errors import InvalidArgumentError, UnsupportedError
+from fastckpt.errors import CheckpointError, InvalidArgumentError, UnsupportedError
 from fastckpt.names import strip_suffix
 
 __all__ = ["absolute", "destination"]
@@ -32,7 +32,8 @@ def destination(path: str | os.PathLike[str], *, allow_directory: bool = False) 
     Raises
     ------
     InvalidArgumentError
-        Empty, ending in a separator or in the suffix of a checkpoint file, an existing directory.
+        Empty, ending in a separator or in the suffix of a checkpoint file, an existing directory,
+        a URL of a local file.
     UnsupportedError
         A URL.
     """
@@ -47,11 +48,7 @@ def destination(path: str | os.PathLike[str], *, allow_directory: bool = False) 
     if not prefix:
         raise InvalidArgumentError("the prefix is empty; pass one such as 'models/ckpt'")
     if _URL.match(prefix):
-        raise UnsupportedError(
-            f"{prefix!r} is a URL, and checkpoints are written to local paths; save to a local "
-            "directory and upload its files, the .index last",
-            path=prefix,
-        )
+        raise _no_path(prefix)
     if "\0" in prefix:
         raise InvalidArgumentError(f"{prefix!r} holds a NUL character; no file has such a name")
     try:
@@ -79,6 +76,17 @@ def destination(path: str | os.PathLike[str], *, allow_directory: bool = False) 
             path=prefix,
         )
     return prefix
+
+
+def _no_path(url: str) -> CheckpointError:
+    if url.startswith("file://"):
+        plain = url.removeprefix("file://")
+        return InvalidArgumentError(f"{url!r} is a URL; pass the plain path {plain!r}", path=url)
+    return UnsupportedError(
+        f"{url!r} is a URL, and checkpoints are written to local paths; save to a local "
+        "directory and upload its files, the .index last",
+        path=url,
+    )
 
 
 def absolute(prefix: str) -> str:

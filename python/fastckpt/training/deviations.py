@@ -106,6 +106,12 @@ SAVER_DEVIATIONS: dict[str, Deviation] = {
         "InvalidArgumentError before anything is written; with a global step 'dir/' is fine",
         "such a checkpoint is not found again",
     ),
+    "url": Deviation(
+        "Saver.save",
+        "'file:///d/m' means '/d/m'",
+        "InvalidArgumentError, which says to pass '/d/m'; for other URLs UnsupportedError",
+        "a checkpoint has one name, by which others find it and wait for it",
+    ),
     "suffix": Deviation(
         "Saver.save",
         "'m.index' is a prefix like any other",

@@ -253,8 +253,9 @@ class CheckpointManager:
         self._managed.sync()
 
     def _next_prefix(self, checkpoint_number: Any) -> str:
-        counted = self._managed.count()
-        number = counted if checkpoint_number is None else step_number(checkpoint_number)
+        number = self._managed.count()
+        if checkpoint_number is not None:
+            number = step_number(checkpoint_number, _default_session(checkpoint_number))
         return f"{self._prefix}-{number:d}"
 
     def _settle(self) -> None:
@@ -367,9 +368,9 @@ def _last_time(state: CheckpointState | None) -> float | None:
 
 
 def _default_session(counter: Any) -> Any:
-    """The session of a counter in a graph of TensorFlow."""
+    """The session of a counter in a graph of TensorFlow: a variable, or a tensor."""
     of_tensorflow = type(counter).__module__.partition(".")[0] == "tensorflow"
-    if not of_tensorflow or not hasattr(counter, "graph") or not hasattr(counter, "initializer"):
+    if not of_tensorflow or not hasattr(counter, "graph"):
         return None
     import tensorflow as tf
 

@@ -21,7 +21,7 @@ from fastckpt.training.saver_naming import Naming
 from fastckpt.training.saver_saving import Layout
 from fastckpt.training.variables import Target, name_targets, needs_session
 
-__all__ = ["SaverBase"]
+__all__ = ["SaverBase", "all_targets"]
 
 # The fields of a SaverDef that name nodes.
 _NODES = ("filename_tensor_name", "save_tensor_name", "restore_op_name")
@@ -216,9 +216,10 @@ class SaverBase:
             return
         self._set_version(saver_options.check_version(self._write_version))
         self._named = named
-        targets = _all_targets(named)
+        targets = all_targets(named)
         if needs_session(targets):
             self._saver_def = self._tensorflow_saver_def(targets)
+            self._runs_operations |= saver_options.are_opaque(targets)
         elif self._builder is not None:
             raise UnsupportedError(
                 "a builder makes operations of a TensorFlow graph, and none of these variables "
@@ -271,14 +272,14 @@ class SaverBase:
 
     def _in_graph(self) -> bool:
         """Whether the values are in a session of TensorFlow."""
-        return self._named is not None and needs_session(_all_targets(self._named))
+        return self._named is not None and needs_session(all_targets(self._named))
 
     def _is_eager(self) -> bool:
         """Whether these are eager variables of TensorFlow, which has no meta graph for them."""
         return self._named is not None and any(
             type(x.origin).__module__.partition(".")[0] in {"tensorflow", "keras"}
             and not x.group.needs_session
-            for x in _all_targets(self._named)
+            for x in all_targets(self._named)
         )
 
     def _kept_by_saver_def(self) -> int:
@@ -292,7 +293,8 @@ class SaverBase:
         return self._meta_writer.content(self._named or {}, self._spec), None
 
 
-def _all_targets(named: Mapping[str, Sequence[Target]]) -> list[Target]:
+def all_targets(named: Mapping[str, Sequence[Target]]) -> list[Target]:
+    """Give the targets of all keys, in one list."""
     return [target for targets in named.values() for target in targets]
 
 

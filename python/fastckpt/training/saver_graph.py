@@ -10,10 +10,14 @@ import os
 import tempfile
 from typing import Any, NamedTuple
 
+from fastckpt.training.variables import adapting
+
 __all__ = [
     "Export",
     "GraphExporter",
     "export_default_graph",
+    "has_operations",
+    "is_in_use",
     "is_session",
     "make_saver_def",
     "run_restore",
@@ -59,7 +63,8 @@ class GraphExporter:
         """
         if how.save_debug_info:
             return _export_with_debug_info(session.graph, saver_def, how)
-        state = (session.graph, _version_of(session.graph), saver_def.SerializeToString(), how)
+        saver = None if saver_def is None else saver_def.SerializeToString()
+        state = (session.graph, _version_of(session.graph), saver, how)
         if self._last is None or self._last[0] != state:
             message = _export(session.graph, saver_def, how)
             self._last = state, message.SerializeToString(deterministic=True)
@@ -98,6 +103,23 @@ def run_save(session: Any, saver_def: Any, prefix: str) -> str:
 def run_restore(session: Any, saver_def: Any, path: str) -> None:
     """Let the operations that a SaverDef names restore."""
     session.run(saver_def.restore_op_name, {saver_def.filename_tensor_name: path})
+
+
+def has_operations(graph: Any, saver_def: Any) -> bool:
+    """Whether a graph has what a SaverDef names."""
+    try:
+        graph.get_tensor_by_name(saver_def.filename_tensor_name)
+        graph.get_tensor_by_name(saver_def.save_tensor_name)
+        graph.get_operation_by_name(saver_def.restore_op_name)
+    except (KeyError, ValueError):
+        return False
+    return True
+
+
+def is_in_use() -> bool:
+    """Whether TensorFlow has been imported and does not execute eagerly."""
+    adapter = adapting.adapter_of("tensorflow")
+    return adapter is not None and not adapter.tensorflow().executing_eagerly()
 
 
 def is_session(value: object) -> bool:

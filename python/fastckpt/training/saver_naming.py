@@ -158,7 +158,7 @@ def _check_files(place: Place) -> None:
     parent = place.directory or "."
     if os.path.lexists(parent) and not os.path.isdir(parent):
         raise InvalidArgumentError(
-            f"Parent directory of {place.prefix} doesn't exist, can't save: {parent!r} is a file",
+            f"Parent directory of {place.prefix} doesn't exist, can't save. {parent!r} is a file",
             path=parent,
         )
     for path in (state, place.meta_file):

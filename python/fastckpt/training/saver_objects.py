@@ -27,8 +27,9 @@ def map_names(
             "Variables names when this checkpoint was written which don't exist now: "
             f"{', '.join(sorted(set(names_to_keys) - set(names)))}\n\n"
             f"({len(found)} variable name(s) did match)\n\n"
-            "The checkpoint is object-based (tf.train.Checkpoint, tf.keras), and was searched by "
-            "the names that its variables had. Nothing was assigned. Leave the missing ones out "
+            "Could not find some variables in the checkpoint. It is object-based "
+            "(tf.train.Checkpoint, tf.keras), and was searched by the names that its variables "
+            "had. Nothing was assigned. Leave the missing ones out "
             "of the var_list, or make it a dictionary whose keys are the names above or those of "
             "the checkpoint.",
             key=missing[0],

@@ -4,19 +4,49 @@ from __future__ import annotations
 
 import logging
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastckpt.checkpoint.tensorflow_errors import WrongTypeError
-from fastckpt.errors import InvalidArgumentError
+from fastckpt.errors import InvalidArgumentError, UnsupportedError
+from fastckpt.training.variables import Target
 
-__all__ = ["check_max_to_keep", "check_saver_def", "check_version", "hours_of", "is_nothing"]
+__all__ = [
+    "are_opaque",
+    "check_max_to_keep",
+    "check_saver_def",
+    "check_version",
+    "hours_of",
+    "is_nothing",
+]
+
+# What a session gives to nobody.
+_OPAQUE = frozenset({"variant", "resource"})
 
 V1 = 1
 V2 = 2
 
 _log = logging.getLogger("fastckpt")
+
+
+def are_opaque(targets: Sequence[Target]) -> bool:
+    """Whether only operations of their graph can save some of these, such as dataset iterators.
+
+    Raises
+    ------
+    UnsupportedError
+        Others among them are in no graph.
+    """
+    opaque = [x for x in targets if x.tf_dtype in _OPAQUE]
+    if opaque and not all(x.group.needs_session for x in targets):
+        raise UnsupportedError(
+            f"{opaque[0].label} is a {opaque[0].tf_dtype}, which only operations of its graph can "
+            "save; give what is in no graph a Saver of its own",
+            key=opaque[0].key,
+        )
+    return bool(opaque)
 
 
 def check_max_to_keep(max_to_keep: object) -> int:

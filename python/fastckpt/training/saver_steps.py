@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 from fastckpt.checkpoint.async_save import AsyncSave
 from fastckpt.checkpoint.existing import existing_checkpoint
+from fastckpt.checkpoint.shared_errors import share
 from fastckpt.checkpoint.tensorflow_errors import WrongStateError, WrongTypeError
-from fastckpt.errors import InvalidArgumentError, UnsupportedError
+from fastckpt.errors import CheckpointError, InvalidArgumentError, UnsupportedError
 from fastckpt.storage.destination import destination
 from fastckpt.storage.replace import replace_file
 from fastckpt.training import saver_graph
-from fastckpt.training.saver_base import SaverBase
+from fastckpt.training.saver_base import SaverBase, all_targets
 from fastckpt.training.saver_graph import Export
 from fastckpt.training.saver_job import Job, run_now, start
 from fastckpt.training.saver_meta import message_of
@@ -50,6 +51,7 @@ class SaverSteps(SaverBase):
         if not self._is_built:
             raise WrongStateError("`build()` should be called before save if defer_build==True")
         self._warn_of_v1()
+        call = call._replace(session=self._session_for(call.session))
         place = choose_place(
             call.save_path,
             call.global_step,
@@ -62,13 +64,17 @@ class SaverSteps(SaverBase):
         meta, debug = self._companions(place, call)
         if self._is_empty:
             return self._write_companions(meta, debug)
-        if self._runs_operations and saver_graph.is_session(call.session):
+        if self._leaves_it_to(call.session):
             path = saver_graph.run_save(call.session, self._saver_def, place.prefix)
             self._write_companions(meta, debug)
             self._remember(place, path, call)
             return path
         job = self._job(place, call, meta, debug, share=run is run_now)
-        return run(job, lambda: self._remember(place, job.path, call))
+        try:
+            return run(job, lambda: self._remember(place, job.path, call))
+        except CheckpointError as error:
+            share(error)
+            raise
 
     def _job(
         self, place: Place, call: Call, meta: _Companion, debug: _Companion, *, share: bool
@@ -114,6 +120,27 @@ class SaverSteps(SaverBase):
             if self._saver_def is not None:
                 self._history.rule.max_to_keep = self._kept_by_saver_def()
             self._history.record(place, path, self._layout.version, call.meta_graph_suffix)
+
+    def _session_for(self, session: Any) -> Any:
+        """Give the session; None for eager variables, with which TensorFlow takes anything."""
+        if session is None or self._in_graph():
+            return session
+        return None if self._is_eager() else session
+
+    def _leaves_it_to(self, session: Any) -> bool:
+        """Whether operations of the session's graph save and restore.
+
+        They do too where the variables are in another graph, and this one has operations of the
+        same names.
+        """
+        if not saver_graph.is_session(session):
+            return False
+        if self._runs_operations or not self._in_graph():
+            return self._runs_operations
+        groups = {x.group for x in all_targets(self._targets()) if x.group.needs_session}
+        return not all(x.is_in(session.graph) for x in groups) and saver_graph.has_operations(
+            session.graph, self._saver_def
+        )
 
     def _check_session(self, session: Any) -> None:
         if self._in_graph():
@@ -192,16 +219,17 @@ class SaverSteps(SaverBase):
         if not self._is_built:
             raise WrongStateError("`build()` should be called before restore if defer_build==True")
         self.wait()
+        session = self._session_for(session)
         path = existing_checkpoint(save_path, paths=session is None)
         self._check_session(session)
         _log.info("Restoring parameters from %s", path)
-        if (
-            self._runs_operations
-            and saver_graph.is_session(session)
-            and self._restore_by_operations(session, path)
-        ):
-            return None
-        return self._restore_values(session, path, strict=strict)
+        try:
+            if self._leaves_it_to(session) and self._restore_by_operations(session, path):
+                return None
+            return self._restore_values(session, path, strict=strict)
+        except CheckpointError as error:
+            share(error)
+            raise
 
     def _restore_by_operations(self, session: Any, path: str) -> bool:
         """Let the graph restore; False where the checkpoint is one for names of variables."""
@@ -233,7 +261,7 @@ class SaverSteps(SaverBase):
 
     def _export(self, *, save_debug_info: bool, **options: Any) -> Any:
         options["saver_def"] = self.saver_def
-        if self._in_graph():
+        if self._in_graph() or (self._named is None and saver_graph.is_in_use()):
             return saver_graph.export_default_graph(save_debug_info=save_debug_info, **options)
         from fastckpt.graph.exporting import export_meta_graph
 

@@ -67,7 +67,9 @@ def _name_mapping(mapping: Mapping[Any, Any], prefix: str) -> Named:
             )
     named: Named = {}
     for key in sorted(mapping):
-        _merge(named, _name_value(Slot(mapping, key), f"{prefix}{key}"))
+        found = _name_value(Slot(mapping, key), f"{prefix}{key}")
+        _check_identities(named, found)
+        _merge(named, found)
     return named
 
 
@@ -146,6 +148,16 @@ def _entry(name: str, targets: list[Target], *, whole: bool = False) -> Named:
         keyed = target.with_key(name, whole=whole)
         named.setdefault(keyed.key or name, []).append(keyed)
     return named
+
+
+def _check_identities(named: Named, more: Named) -> None:
+    """Raise where one thing that has keys of its own, a SaveableObject, comes a second time."""
+    for key, targets in more.items():
+        known = [x.identity for x in named.get(key, ()) if x.identity is not None]
+        if targets[0].identity in known:
+            raise InvalidArgumentError(
+                f"The same saveable will be restored with two names: {targets[0].name}", key=key
+            )
 
 
 def _merge(named: Named, more: Named) -> None:

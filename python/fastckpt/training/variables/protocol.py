@@ -60,6 +60,10 @@ class Group:
     keeps: bool = False
     shared_names: bool = False
 
+    def is_in(self, graph: Any) -> bool:  # noqa: ARG002
+        """Whether the targets are variables of this graph of TensorFlow."""
+        return False
+
     def read(
         self, targets: Sequence[Target], session: Any = None, *, share: bool = False
     ) -> list[Any]:

@@ -108,6 +108,10 @@ class GraphGroup(Group):
         self.keeps = keeps
         self._graph = weakref.ref(graph)
 
+    def is_in(self, graph: Any) -> bool:
+        """Whether this is the graph."""
+        return graph is self._graph()
+
     def read(
         self, targets: Sequence[Any], session: Any = None, *, share: bool = False
     ) -> list[Any]:
@@ -156,7 +160,7 @@ class GraphGroup(Group):
                 "'sess' must be a Session; the values of graph variables live in one, and "
                 f"{session!r} was given"
             )
-        if found.graph is not self._graph():
+        if not self.is_in(found.graph):
             raise InvalidArgumentError(
                 "the variables are not elements of the session's graph; make the Saver inside "
                 "`with session.graph.as_default():`, or pass the session of their graph"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,10 +10,11 @@ import numpy as np
 
 from fastckpt.errors import InvalidArgumentError, UnsupportedError
 from fastckpt.training.variables.protocol import Group, Pair, SliceInfo, Target
+from fastckpt.training.variables.slots import Slot
 from fastckpt.training.variables.tensorflow_graph import GraphGroup, fed, run
-from fastckpt.training.variables.tensorflow_variables import device_of, tensorflow
+from fastckpt.training.variables.tensorflow_variables import adapt, device_of, tensorflow
 
-__all__ = ["from_saveable"]
+__all__ = ["from_saveable", "from_trackable"]
 
 
 class _Saveable(GraphGroup):
@@ -97,6 +99,9 @@ class _SaveableTarget(Target):
 
 def from_saveable(saveable: Any) -> list[Target]:
     """Make a target of each tensor of a SaveableObject; its own names are their keys."""
+    if tensorflow().executing_eagerly() and _are_made_when_asked_for(saveable.specs):
+        eager = _EagerSaveable(saveable)
+        return [_SaveableTarget(eager, saveable, i, "") for i in range(len(saveable.specs))]
     tensors = [spec.tensor for spec in saveable.specs]
     if not tensors or any(x is None for x in tensors):
         raise UnsupportedError(f"the SaveableObject {saveable.name!r} has no tensor to save")
@@ -105,6 +110,26 @@ def from_saveable(saveable: Any) -> list[Target]:
         return [_SaveableTarget(eager, saveable, i, "") for i in range(len(tensors))]
     group = _Saveable(saveable, tensors)
     return [_SaveableTarget(group, saveable, i, x.name) for i, x in enumerate(tensors)]
+
+
+def from_trackable(value: Any, slot: Slot | None) -> list[Target] | None:
+    """Make targets of what a trackable object says is to be saved; None where it says nothing.
+
+    In a list its parts are named after themselves, under a key after that key.
+    """
+    utilities = importlib.import_module("tensorflow.python.training.saving.saveable_object_util")
+    if slot is None:
+        parts = utilities.saveable_objects_from_trackable(value, tf1_saver=True).values()
+        found = [adapt(part() if callable(part) else part, None) or [] for part in parts]
+    else:
+        saveables = utilities.saveable_objects_for_op(value, slot.key)
+        found = [from_saveable(saveable) for saveable in saveables]
+    return [target for targets in found for target in targets] or None
+
+
+def _are_made_when_asked_for(specs: Sequence[Any]) -> bool:
+    """Whether to ask for a tensor computes it anew, which is then left to the save."""
+    return bool(specs) and all(callable(getattr(spec, "_tensor", None)) for spec in specs)
 
 
 def _check_all(pairs: Sequence[Pair], count: int) -> None:

@@ -37,8 +37,11 @@ def tensorflow() -> Any:
     return importlib.import_module("tensorflow")
 
 
-def adapt(value: Any, slot: Slot | None) -> list[Target] | None:  # noqa: ARG001
-    """Make targets of a variable, a partitioned one, a tensor that reads one, a saveable."""
+def adapt(value: Any, slot: Slot | None) -> list[Target] | None:
+    """Make targets of a variable, a partitioned one, a tensor that reads one, a saveable.
+
+    Objects that TensorFlow tracks may know what there is to save of them, tables for example.
+    """
     tf = tensorflow()
     if isinstance(value, tf.Variable):
         return [_from_variable(value)]
@@ -55,6 +58,10 @@ def adapt(value: Any, slot: Slot | None) -> list[Target] | None:  # noqa: ARG001
         layer_variable = _from_variable(value.value)
         layer_variable.name = value.path
         return [layer_variable]
+    if _is(value, "tensorflow.python.trackable.base", "Trackable"):
+        from fastckpt.training.variables.tensorflow_saveables import from_trackable
+
+        return from_trackable(value, slot)
     return None
 
 
