@@ -33,8 +33,8 @@ std::string Show(tensor::ShapeView shape) {
 void CheckSize(const tensor::Input& input) {
   if (EstimateRecord(input) <= kMaxRecordEstimate) return;
   throw InputError(
-      "the tensor is too large for a V1 file, whose records hold 2 GiB (a signed integer counts as "
-      "ten bytes); write it in slices, or a V2 checkpoint",
+      "Tensor slice is too large to serialize: it is too large for a V1 file, whose records hold "
+      "2 GiB (a signed integer counts as ten bytes); write smaller slices, or a V2 checkpoint",
       input);
 }
 

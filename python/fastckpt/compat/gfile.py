@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import errno
 import glob as _glob
 import os
 import re
@@ -15,6 +16,7 @@ from fastckpt.checkpoint.tensorflow_errors import as_text
 from fastckpt.errors import (
     CheckpointIOError,
     CheckpointNotFoundError,
+    DataLossError,
     FailedPreconditionError,
     InvalidArgumentError,
     UnsupportedError,
@@ -33,6 +35,7 @@ __all__ = [
     "listdir",
     "makedirs",
     "mkdir",
+    "old_walk",
     "read_file_to_string",
     "remove",
     "rename",
@@ -67,50 +70,68 @@ class FileStatistics(NamedTuple):
 class GFile:
     """A file, opened when it is first used, as ``tf.io.gfile.GFile``.
 
+    Reading and writing are apart, each with a position of its own: what was written can be read
+    through the same object once it is flushed.
+
     Parameters
     ----------
     name : str, bytes or PathLike
         A local path.
     mode : {"r", "w", "a", "r+", "w+", "a+"}, with "b" for bytes
-        As of :func:`open`. Text is UTF-8.
+        Text is UTF-8. All but ``"r"`` can be written to, ``"r"`` and
+        those with a plus can be read. Writing begins with an empty file, also in ``"r+"``, except
+        in ``"a"`` and ``"a+"``.
     """
 
     def __init__(self, name: Any, mode: str = "r") -> None:
-        self._file: Any = None
+        self._reader: Any = None
+        self._writer: Any = None
         self.name = name
         self.mode = mode
-        if mode.replace("b", "") not in _MODES:
+        self._kind = mode.replace("b", "")
+        if self._kind not in _MODES:
             raise InvalidArgumentError(f"mode is not 'r', 'w', 'a', 'r+', 'w+' or 'a+': {mode!r}")
         self._path = local_path(name)
 
     def read(self, n: int = -1) -> Any:
-        """Read `n` characters, or bytes in a binary mode; all that is left by default."""
-        return self._opened("r").read(None if n == -1 else n)
+        """Read `n` bytes, as text unless the mode is a binary one; all that is left by default."""
+        return self._given(self._reading().read(None if n == -1 else n))
 
     def readline(self) -> Any:
-        """Read one line, with its end."""
-        return self._opened("r").readline()
+        """Read one line, with its end; carriage returns are dropped, except in binary modes."""
+        return self._line(self._reading().readline())
 
     def readlines(self) -> list[Any]:
         """Read the lines that are left, with their ends."""
-        lines: list[Any] = self._opened("r").readlines()
-        return lines
+        return [self._line(line) for line in self._reading()]
 
     def write(self, file_content: Any) -> None:
-        """Write text, or bytes in a binary mode; bytes are taken in text modes too."""
-        if "b" in self.mode and isinstance(file_content, str):
-            file_content = file_content.encode()
-        elif "b" not in self.mode and isinstance(file_content, bytes):
-            file_content = file_content.decode()
-        self._opened("wa").write(file_content)
+        """Write text or bytes, in any mode."""
+        is_text = isinstance(file_content, str)
+        self._writing().write(file_content.encode() if is_text else file_content)
 
     def seek(self, offset: int, whence: int = 0) -> None:
-        """Move to an offset in bytes."""
-        self._opened().seek(offset, whence)
+        """Move to where to read on, in bytes, inside the file."""
+        reader, size = self._reading(), self.size()
+        if whence not in {0, 1, 2}:
+            raise InvalidArgumentError(
+                f"Invalid whence argument: {whence}. Valid values are 0, 1, or 2."
+            )
+        target = offset + (0, reader.tell(), size)[whence]
+        if target < 0:
+            raise InvalidArgumentError(
+                f"Seeking to a negative position: {target} in {self._path!r}", path=self._path
+            )
+        if target > size:
+            raise DataLossError(
+                f"reached end of file: {self._path!r} has {size} bytes, and {target} is beyond",
+                path=self._path,
+            )
+        reader.seek(target)
 
     def tell(self) -> int:
-        """Offset in bytes."""
-        return int(self._opened().tell())
+        """Where is read on, in bytes; where is written on, if the mode does not read."""
+        return int((self._writing() if self._kind in "wa" else self._reading()).tell())
 
     def size(self) -> int:
         """Size of the file in bytes."""
@@ -118,14 +139,16 @@ class GFile:
 
     def flush(self) -> None:
         """Hand what was written to the system."""
-        if self._file is not None:
-            self._file.flush()
+        if self._writer is not None:
+            self._writer.flush()
 
     def close(self) -> None:
-        """Close; idempotent."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Close; idempotent. A further use opens the file anew."""
+        reader, self._reader = self._reader, None
+        writer, self._writer = self._writer, None
+        for file in (reader, writer):
+            if file is not None:
+                file.close()
 
     def seekable(self) -> bool:
         """Whether :meth:`seek` works: always."""
@@ -144,29 +167,47 @@ class GFile:
 
     def __del__(self) -> None:
         # TensorFlow closes what a program forgot, without a word.
-        self.close()
+        if hasattr(self, "_writer"):
+            self.close()
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._opened("r"))
+        return self
 
     def __next__(self) -> Any:
-        return next(self._opened("r"))
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
 
-    def _opened(self, modes: str = "") -> Any:
-        """Give the open file; `modes` are those of which it must have one."""
-        if modes and "+" not in self.mode and not set(modes) & set(self.mode):
-            verb = "reading" if modes == "r" else "writing"
-            raise CheckpointIOError(
-                f"File isn't open for {verb}: {self.name!r} has the mode {self.mode!r}",
-                path=self._path,
-            )
-        if self._file is None:
-            encoding = None if "b" in self.mode else "utf-8"
-            self._file = _call(
-                self._path,
-                lambda: builtins.open(self._path, self.mode, encoding=encoding),  # noqa: SIM115
-            )
-        return self._file
+    def _line(self, data: bytes) -> Any:
+        return data if "b" in self.mode else data.replace(b"\r", b"").decode()
+
+    def _given(self, data: bytes) -> Any:
+        return data if "b" in self.mode else data.decode()
+
+    def _reading(self) -> Any:
+        if self._reader is None:
+            if self._kind in "wa":
+                raise self._not_open("reading")
+            self._reader = self._opened("rb")
+        return self._reader
+
+    def _writing(self) -> Any:
+        if self._writer is None:
+            if self._kind == "r":
+                raise self._not_open("writing")
+            self._writer = self._opened("ab" if "a" in self._kind else "wb")
+        return self._writer
+
+    def _opened(self, mode: str) -> Any:
+        return _call(self._path, lambda: builtins.open(self._path, mode))
+
+    def _not_open(self, what: str) -> CheckpointIOError:
+        return CheckpointIOError(
+            f"File isn't open for {what}: {self._path!r} with mode {self.mode!r}",
+            path=self._path,
+            errno=errno.EACCES,
+        )
 
 
 class FastGFile(GFile):
@@ -253,6 +294,14 @@ def walk(
     return os.walk(local_path(top), topdown, onerror)
 
 
+def old_walk(
+    top: Any,
+    in_order: bool = True,  # noqa: FBT001, FBT002
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk as :func:`walk` does; by the names that ``tf.gfile.Walk`` has for its arguments."""
+    return walk(top, in_order)
+
+
 def join(path: Any, *paths: Any) -> str:
     """Join components of a path."""
     return os.path.join(local_path(path), *map(local_path, paths))
@@ -289,7 +338,7 @@ def _matching(pattern: str) -> list[str]:
 def _refuse_existing(path: str, *, overwrite: bool) -> None:
     if not overwrite and os.path.exists(path):
         raise AlreadyExistsError(
-            f"{path!r} exists; pass overwrite=True to replace it", path=path, errno=17
+            f"{path!r} exists; pass overwrite=True to replace it", path=path, errno=errno.EEXIST
         )
 
 

@@ -44,7 +44,7 @@ _GFILE = _renamed(
     "fastckpt.compat.gfile",
     "GFile=GFile Open=GFile FastGFile=FastGFile Exists=exists IsDirectory=isdir "
     "ListDirectory=listdir Glob=glob MakeDirs=makedirs MkDir=mkdir Remove=remove "
-    "DeleteRecursively=rmtree Copy=copy Rename=rename Stat=stat Walk=walk",
+    "DeleteRecursively=rmtree Copy=copy Rename=rename Stat=stat Walk=old_walk",
 )
 _MESSAGES = (
     "GraphDef NodeDef AttrValue NameAttrList OpDef OpList FunctionDef FunctionDefLibrary "
