@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +12,12 @@ from fastckpt.errors import CheckpointError, UnsupportedError
 from fastckpt.graph import MetaGraph, freeze, import_meta_graph
 from fastckpt.graph.running import run
 from interop.freezing_models import MODELS, build_case, v1
+
+
+@pytest.fixture(autouse=True)
+def no_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It computes first where it is installed, and less exactly."""
+    monkeypatch.setitem(sys.modules, "openvino", None)
 
 
 @pytest.fixture(scope="module")

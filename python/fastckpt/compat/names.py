@@ -89,7 +89,7 @@ TABLE: dict[str, str] = {
         "list_directory=listdir list_directory_v2=listdir create_dir=mkdir create_dir_v2=mkdir "
         "recursive_create_dir=makedirs recursive_create_dir_v2=makedirs delete_file=remove "
         "delete_file_v2=remove delete_recursively=rmtree delete_recursively_v2=rmtree copy=copy "
-        "copy_v2=copy rename=rename rename_v2=rename stat=stat stat_v2=stat walk=walk "
+        "copy_v2=copy rename=rename rename_v2=rename stat=stat stat_v2=stat walk=old_walk "
         "walk_v2=walk read_file_to_string=read_file_to_string "
         "write_string_to_file=write_string_to_file "
         "atomic_write_string_to_file=write_string_to_file join=join",

@@ -65,6 +65,8 @@ class SaverSteps(SaverBase):
         if self._is_empty:
             return self._write_companions(meta, debug)
         if self._leaves_it_to(call.session):
+            if run is not run_now:
+                raise _cannot_start()
             path = saver_graph.run_save(call.session, self._saver_def, place.prefix)
             self._write_companions(meta, debug)
             self._remember(place, path, call)
@@ -191,10 +193,7 @@ class SaverSteps(SaverBase):
     def check_can_start(self) -> None:
         """Raise UnsupportedError where there can be no asynchronous save."""
         if self._is_empty or self._runs_operations:
-            raise UnsupportedError(
-                "save_async needs variables that it can read itself: this Saver has none, or "
-                "operations of a graph write for it; call save"
-            )
+            raise _cannot_start()
 
     def _settle(self) -> None:
         """Wait for the asynchronous save, and raise what went wrong unless somebody knows."""
@@ -267,3 +266,10 @@ class SaverSteps(SaverBase):
 
         content, _ = self._meta_content(None, Export())
         return export_meta_graph(graph=message_of(content), **options)
+
+
+def _cannot_start() -> UnsupportedError:
+    return UnsupportedError(
+        "save_async needs variables that it can read itself: this Saver has none, or operations "
+        "of a graph write for it; call save"
+    )
