@@ -43,6 +43,13 @@ def test_a_misspelt_prefix(tmp_path: Path):
     )
 
 
+def test_a_name_that_is_like_no_other(tmp_path: Path):
+    fails(tmp_path / "nope", CheckpointNotFoundError, "no checkpoint is in its directory")
+    v2(tmp_path, "model-9", "model-10")
+    there = f"in its directory are '{tmp_path}/model-10', '{tmp_path}/model-9'"
+    fails(tmp_path / "zzz", CheckpointNotFoundError, there)
+
+
 @pytest.mark.parametrize("suffix", [".index", ".meta", ".data-00000-of-00001"])
 def test_no_such_checkpoint_named_by_a_file(tmp_path: Path, suffix: str):
     fails(tmp_path / f"m{suffix}", CheckpointNotFoundError, f"no checkpoint '{tmp_path}/m'")

@@ -222,11 +222,14 @@ def _siblings(prefix: str, suffix: str) -> bool:
 def _near(prefix: str) -> str:
     """Write the end of a message that proposes other prefixes of the same directory."""
     directory, name = os.path.split(prefix)
-    prefixes = [os.path.basename(x) for x in local.prefixes_in(directory)]
+    there = local.prefixes_in(directory)
+    if not there:
+        return "; no checkpoint is in its directory"
+    prefixes = [os.path.basename(x) for x in there]
     longer = _newest_first(x for x in prefixes if name and x.startswith(name))
     found = list(dict.fromkeys(longer[:_MAX_NAMED] + near_names(name, prefixes)))
     if not found:
-        return ""
+        return f"; in its directory are {_listed(_newest_first(there))}"
     return f"; did you mean {_listed([os.path.join(directory, x) for x in found])}?"
 
 
