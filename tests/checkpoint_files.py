@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,9 @@ def fails(path, error: type[Exception], *words: str) -> Exception:
     for word in words:
         assert word in str(caught.value)
     return caught.value
+
+
+def numbers(folder: str = "run") -> list[int]:
+    """Steps of the checkpoints in a folder."""
+    names = (x.removesuffix(".index") for x in os.listdir(folder) if x.endswith(".index"))
+    return sorted(int(name.rpartition("-")[2]) for name in names)

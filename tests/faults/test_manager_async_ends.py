@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import fastckpt
+from checkpoint_files import numbers
 from fastckpt.training.manager import CheckpointManager
 
 
@@ -21,11 +22,6 @@ from fastckpt.training.manager import CheckpointManager
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def numbers(folder: str = "run") -> list[int]:
-    names = (x.removesuffix(".index") for x in os.listdir(folder) if x.endswith(".index"))
-    return sorted(int(name.rpartition("-")[2]) for name in names)
 
 
 FORKS = textwrap.dedent(

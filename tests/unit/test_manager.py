@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fastckpt
+from checkpoint_files import numbers
 from fastckpt.errors import CheckpointError, CheckpointNotFoundError
 from fastckpt.training import manager as manager_module
 from fastckpt.training.manager import CheckpointManager
@@ -37,11 +38,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def numbers(folder: str = "run") -> list[int]:
-    names = (x.removesuffix(".index") for x in os.listdir(folder) if x.endswith(".index"))
-    return sorted(int(name.rpartition("-")[2]) for name in names)
 
 
 def test_timeline(clock: Clock) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import fastckpt
+from checkpoint_files import numbers
 from fastckpt.errors import CheckpointBusyError, CheckpointError, UnsupportedError
 from fastckpt.training import saver_job
 from fastckpt.training.manager import CheckpointManager
@@ -49,11 +50,6 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     monkeypatch.setattr(saver_job, "start_save", start_held)
     yield gate
     gate.is_open.set()
-
-
-def numbers(folder: str = "run") -> list[int]:
-    names = (x.removesuffix(".index") for x in os.listdir(folder) if x.endswith(".index"))
-    return sorted(int(name.rpartition("-")[2]) for name in names)
 
 
 def test_the_values_of_the_call_are_saved() -> None:

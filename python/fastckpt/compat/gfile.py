@@ -21,6 +21,7 @@ from fastckpt.errors import (
     InvalidArgumentError,
     UnsupportedError,
 )
+from fastckpt.storage.urls import is_url
 
 __all__ = [
     "AlreadyExistsError",
@@ -45,7 +46,6 @@ __all__ = [
     "write_string_to_file",
 ]
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _WILD_START = re.compile(r"[^/]*[*?\[]")
 _MODES = {"r", "w", "a", "r+", "w+", "a+"}
 _T = TypeVar("_T")
@@ -322,7 +322,7 @@ def write_string_to_file(filename: Any, file_content: Any) -> None:
 def local_path(path: Any) -> str:
     """Take a str, bytes or PathLike; UnsupportedError for a URL."""
     text = as_text(path, "path", paths=True)
-    if _URL.match(text) and not text.startswith("file://"):
+    if is_url(text) and not text.startswith("file://"):
         raise UnsupportedError(
             f"{text!r} is a URL; fastckpt.compat handles local files: download it first",
             path=text,

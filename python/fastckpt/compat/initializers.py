@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import numpy as np
@@ -57,14 +58,14 @@ class ones_initializer(constant_initializer):
         super().__init__(1, dtype)
 
 
-class _Random:
+class _Random(abc.ABC):
     def __init__(self, seed: Any, dtype: Any) -> None:
         self._seed = seed
         self._dtype = dtype
 
+    @abc.abstractmethod
     def draw(self, generator: np.random.Generator, size: tuple[int, ...]) -> NDArray[Any]:
         """Draw numbers."""
-        raise NotImplementedError
 
     def __call__(self, shape: Any, dtype: Any = None, **_: Any) -> NDArray[Any]:
         number = int(as_dtype(dtype or self._dtype or np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,12 @@ from fastckpt.compat import modes
 __all__ = ["Valued"]
 
 
-class Valued:
+class Valued(abc.ABC):
     """Something with a value that NumPy and Python take."""
 
+    @abc.abstractmethod
     def value_eagerly(self) -> NDArray[Any]:
         """Give the value itself, as it is without a session."""
-        raise NotImplementedError
 
     def numpy(self) -> Any:
         """Copy the value; of what has no dimensions, a scalar of NumPy or ``bytes``."""

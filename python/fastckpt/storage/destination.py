@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 
-from fastckpt.errors import CheckpointError, InvalidArgumentError, UnsupportedError
+from fastckpt.errors import InvalidArgumentError
 from fastckpt.names import strip_suffix
+from fastckpt.storage.urls import check_no_url
 
 __all__ = ["absolute", "destination"]
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def destination(path: str | os.PathLike[str], *, allow_directory: bool = False) -> str:
@@ -47,8 +45,11 @@ def destination(path: str | os.PathLike[str], *, allow_directory: bool = False) 
         )
     if not prefix:
         raise InvalidArgumentError("the prefix is empty; pass one such as 'models/ckpt'")
-    if _URL.match(prefix):
-        raise _no_path(prefix)
+    check_no_url(
+        prefix,
+        "checkpoints are written to local paths; save to a local directory and upload its files, "
+        "the .index last",
+    )
     if "\0" in prefix:
         raise InvalidArgumentError(f"{prefix!r} holds a NUL character; no file has such a name")
     try:
@@ -76,17 +77,6 @@ def destination(path: str | os.PathLike[str], *, allow_directory: bool = False) 
             path=prefix,
         )
     return prefix
-
-
-def _no_path(url: str) -> CheckpointError:
-    if url.startswith("file://"):
-        plain = url.removeprefix("file://")
-        return InvalidArgumentError(f"{url!r} is a URL; pass the plain path {plain!r}", path=url)
-    return UnsupportedError(
-        f"{url!r} is a URL, and checkpoints are written to local paths; save to a local "
-        "directory and upload its files, the .index last",
-        path=url,
-    )
 
 
 def absolute(prefix: str) -> str:

@@ -7,22 +7,18 @@ A prefix wins over everything else of the same name. Brackets are ordinary chara
 from __future__ import annotations
 
 import os
-import re
 from typing import Literal, NamedTuple
 
 from fastckpt.errors import (
     CheckpointNotFoundError,
     DataLossError,
-    InvalidArgumentError,
-    UnsupportedError,
 )
 from fastckpt.names import index_file, strip_suffix
 from fastckpt.storage import content, explain, local
 from fastckpt.storage.state import STATE_FILE, read_state
+from fastckpt.storage.urls import check_no_url
 
 __all__ = ["Location", "locate"]
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 # How often a state file is read again while it names one deleted checkpoint after another: a
 # bound for a writer that is always faster than a reader which gets no processor.
@@ -84,8 +80,11 @@ def locate(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Locatio
     latest checkpoint at any time: where opening fails, locate again and retry if it gives another.
     """
     text = local.as_path(path)
-    if _URL.match(text):
-        raise _url_error(text)
+    check_no_url(
+        text,
+        "opening it needs the extra 'remote'; install it with pip install 'tf-fastckpt[remote]', "
+        "or copy the files to a local directory",
+    )
     found = (
         _given_prefix(text)
         or _directory(text)
@@ -96,17 +95,6 @@ def locate(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Locatio
     if found is None:
         raise explain.no_checkpoint(text)
     return found
-
-
-def _url_error(url: str) -> InvalidArgumentError | UnsupportedError:
-    if url.startswith("file://"):
-        plain = url.removeprefix("file://")
-        return InvalidArgumentError(f"{url!r} is a URL; pass the plain path {plain!r}", path=url)
-    return UnsupportedError(
-        f"cannot open the URL {url!r}: this needs the extra 'remote'; install it with "
-        "pip install 'tf-fastckpt[remote]', or copy the files to a local directory",
-        path=url,
-    )
 
 
 def _given_prefix(path: str) -> Location | None:

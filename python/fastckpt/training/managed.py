@@ -134,14 +134,17 @@ class _SavesItself:
     version = V2
 
     def check_can_start(self) -> None:
-        raise UnsupportedError(
+        raise self._cannot_start()
+
+    def start(self, prefix: str, then: Then) -> AsyncSave:  # noqa: ARG002
+        raise self._cannot_start()
+
+    def _cannot_start(self) -> UnsupportedError:
+        return UnsupportedError(
             f"save_async needs variables or a Saver: a {type(self._checkpoint).__name__} writes "
             "by itself; pass its variables to the manager, in a dict, or call save (with options "
             "a tf.train.Checkpoint goes on behind it: experimental_enable_async_checkpoint)"
         )
-
-    def start(self, prefix: str, then: Then) -> AsyncSave:
-        raise NotImplementedError
 
 
 class _ManagedObject(_SavesItself):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from itertools import islice
 from typing import NamedTuple
 
 from fastckpt.names import index_file, near_names, strip_suffix
 from fastckpt.storage import content, local
+from fastckpt.storage.urls import is_url
 from fastckpt.tools.doctor.findings import Finding, listed, no_permission, note, problem, quoted
 
 __all__ = ["Place", "data_of", "find_place", "index_missing"]
 
 # Entries of a directory among which directories of a near name are looked for.
 _MAX_LOOKED_AT = 1000
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class Place(NamedTuple):
@@ -39,7 +37,7 @@ class Place(NamedTuple):
 
 def find_place(path: str) -> Place:
     """Say what a path is."""
-    if _URL.match(path):
+    if is_url(path):
         fix = "download all files of the checkpoint, the .index too, and pass the local prefix"
         return _nothing(problem("url", f"{path!r} is a URL", fix, path))
     prefix, kind = strip_suffix(path)

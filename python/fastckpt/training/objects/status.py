@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -120,7 +121,23 @@ class LoadStatus:
         return is_container and dependencies is not None and not dependencies.children
 
 
-class NameBasedStatus:
+class _OneQuestion(abc.ABC):
+    """A result of which all assertions ask the same."""
+
+    @abc.abstractmethod
+    def assert_consumed(self) -> Self:
+        """Raise unless everything is as it should be."""
+
+    def assert_existing_objects_matched(self) -> Self:
+        """Raise as :meth:`assert_consumed`."""
+        return self.assert_consumed()
+
+    def assert_nontrivial_match(self) -> Self:
+        """Raise as :meth:`assert_consumed`."""
+        return self.assert_consumed()
+
+
+class NameBasedStatus(_OneQuestion):
     """The result of restoring what a Saver wrote: by the names of variables."""
 
     def __init__(self, left: list[Any]) -> None:
@@ -141,14 +158,6 @@ class NameBasedStatus:
             )
         return self
 
-    def assert_existing_objects_matched(self) -> Self:
-        """Raise as :meth:`assert_consumed`."""
-        return self.assert_consumed()
-
-    def assert_nontrivial_match(self) -> Self:
-        """Raise as :meth:`assert_consumed`."""
-        return self.assert_consumed()
-
     def expect_partial(self) -> Self:
         """Do nothing: nothing is said of values that nothing takes."""
         return self
@@ -160,7 +169,7 @@ class NameBasedStatus:
         """Do nothing: values are there already."""
 
 
-class InitializationOnlyStatus:
+class InitializationOnlyStatus(_OneQuestion):
     """The result of restoring None."""
 
     def assert_consumed(self) -> Self:
@@ -174,14 +183,6 @@ class InitializationOnlyStatus:
         raise UnmatchedError(
             "No checkpoint specified (save_path=None); nothing is being restored."
         )
-
-    def assert_existing_objects_matched(self) -> Self:
-        """Raise as :meth:`assert_consumed`."""
-        return self.assert_consumed()
-
-    def assert_nontrivial_match(self) -> Self:
-        """Raise as :meth:`assert_consumed`."""
-        return self.assert_consumed()
 
     def expect_partial(self) -> Self:
         """Do nothing."""
